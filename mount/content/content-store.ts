@@ -1,0 +1,37 @@
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { Ino } from '../replica/local-inode.ts';
+
+/** A half-open range of bytes, `[start, end)`. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A dirty file's bytes, for a drain to cut and upload. Reads see the file as it is at that moment. */
+export interface DrainSource {
+  readonly size: number;
+  /** What was written since the last settled version, sorted, not overlapping; the rest equals the base version. */
+  readonly dirtyRanges: readonly ByteRange[];
+  /** Where data is (SEEK_DATA), sorted: outside of it the file reads as zeros. Only known for what is hydrated. */
+  readonly dataRanges: readonly ByteRange[];
+  /** The content file, for a worker to read the hydrated and dirty ranges directly; `null` if it has no file (a test double). */
+  readonly path: string | null;
+  /** Reads exactly `length` bytes at `offset` (hydrating what is missing). */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** The content files of one mount, as the sync engine uses them. */
+export interface DrainableContent {
+  /** Opens the present content of a dirty file; `undefined` if the file is gone. */
+  openForDrain(ino: Ino): DrainSource | undefined;
+  /**
+   * What was read by a drain up to `sequence` is committed as `manifest`: it is no longer dirty. If the file was
+   * changed since, what was changed since stays dirty.
+   */
+  drained(ino: Ino, sequence: number, manifest: Manifest): void;
+  /** The head is another version now. Clean bytes of the old one are dropped; open files keep what they were opened on. */
+  replaced(ino: Ino): void;
+  /** The content file of `from`, dirty or not, becomes that of `to`; `from` has none then. Open files move along. */
+  move(from: Ino, to: Ino): void;
+}
