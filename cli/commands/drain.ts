@@ -1,0 +1,27 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { askMount } from '../control-client.ts';
+import { placesFor } from '../places.ts';
+import { RunningMounts } from '../running-mounts.ts';
+
+const answerMarginMs = 5_000;
+
+/** `holdfast drain`: returns when nothing on the mount is dirty. */
+export function drainCommand(): Command {
+  return new Command('drain')
+    .description('wait until everything changed on a mount is on the server')
+    .argument('[DIR]', 'the mount; not needed if there is only one')
+    .option('--timeout <seconds>', 'give up after this long (exit code 75)', parseSeconds, 3600)
+    .addHelpText('before', 'Example:\n  holdfast drain ~/Drive --timeout 60 && poweroff\n')
+    .action(async (directory: string | undefined, options: { timeout: number }) => {
+      const mount = await new RunningMounts(placesFor(process.env).running).chosen(directory);
+      const timeoutMs = options.timeout * 1000;
+      await askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs);
+    });
+}
+
+/** Reads a positive number of seconds; for commander. */
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new InvalidArgumentError('it takes a number of seconds above 0');
+  return seconds;
+}

@@ -1,0 +1,71 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** A TCP proxy on loopback that can delay each direction and cut the line, for tests of what a network does. */
+export class TcpProxy {
+  readonly #server: Server;
+  readonly #target: { host: string; port: number };
+  readonly #delayMs: number;
+  readonly #sockets = new Set<Socket>();
+  #cut = false;
+
+  private constructor(server: Server, target: { host: string; port: number }, delayMs: number) {
+    this.#server = server;
+    this.#target = target;
+    this.#delayMs = delayMs;
+  }
+
+  /** Forwards to `host:port`; each direction is late by `delayMs`, with pipelining kept. */
+  static async open(host: string, port: number, delayMs = 0): Promise<TcpProxy> {
+    const server = createServer({ allowHalfOpen: true });
+    const proxy = new TcpProxy(server, { host, port }, delayMs);
+    server.on('connection', (socket) => proxy.#forward(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Breaks every connection and refuses new ones until `heal`. */
+  cut(): void {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  heal(): void {
+    this.#cut = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #forward(near: Socket): void {
+    if (this.#cut) {
+      near.destroy();
+      return;
+    }
+    const far = connect(this.#target);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      this.#sockets.add(from);
+      from.setNoDelay(true);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.#sockets.delete(from);
+        to.destroy();
+      });
+      if (this.#delayMs === 0) from.pipe(to);
+      else this.#delay(from, to);
+    }
+  }
+
+  #delay(from: Socket, to: Socket): void {
+    from.on('data', (bytes) => setTimeout(() => to.writable && to.write(bytes), this.#delayMs));
+    from.on('end', () => setTimeout(() => to.end(), this.#delayMs));
+  }
+}
