@@ -1,0 +1,88 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import type { BlockFrame } from '../protocol/block-service.ts';
+import { DriveError } from '../protocol/errors.ts';
+import type { BlockHash } from '../protocol/ids.ts';
+import { limits } from '../protocol/limits.ts';
+import { hashBlock } from './hash.ts';
+
+const compressionLevel = 1;
+
+/** Less than this share saved is not worth the decompression at each read. */
+const savedShareMin = 1 / 16;
+
+/** A block is at most 1 MiB, so no frame needs a longer window; a hostile one must not make us allocate it. */
+const windowLogMax = 20;
+
+const compressOptions = {
+  params: {
+    [constants.ZSTD_c_compressionLevel]: compressionLevel,
+    [constants.ZSTD_c_windowLog]: windowLogMax,
+    [constants.ZSTD_c_checksumFlag]: 0,
+  },
+};
+
+/** Throws `invalidArgument` or `tooLarge` unless a block can have that many bytes of plaintext. */
+export function checkBlockLength(length: number): void {
+  if (!Number.isSafeInteger(length) || length < 1) {
+    throw new DriveError('invalidArgument', `a block cannot have length ${length}`);
+  }
+  if (length > limits.blockBytesMax) {
+    throw new DriveError('tooLarge', `a block has at most ${limits.blockBytesMax} bytes, not ${length}`);
+  }
+}
+
+/**
+ * Frames a block whose hash is known: compressed with zstd where that saves at least a sixteenth, else as it is. A raw
+ * frame shares `plaintext`'s memory.
+ */
+export function encodeBlock(hash: BlockHash, plaintext: Uint8Array): BlockFrame {
+  checkBlockLength(plaintext.length);
+  const compressed = zstdCompressSync(plaintext, compressOptions);
+  return compressed.length <= plaintext.length * (1 - savedShareMin)
+    ? { hash, length: plaintext.length, encoding: 'zstd', bytes: compressed }
+    : { hash, length: plaintext.length, encoding: 'raw', bytes: plaintext };
+}
+
+/**
+ * The plaintext of a frame from anybody, verified: what is returned has the frame's length and hash. Throws
+ * `invalidArgument` or `tooLarge` for a frame that no encoder makes and `corrupt` for bytes that are not what the frame says.
+ * Never takes more memory than a block may have. A raw frame's plaintext shares its memory.
+ */
+export function decodeBlock(frame: BlockFrame): Uint8Array {
+  checkBlockFrame(frame);
+  const plaintext = frame.encoding === 'zstd' ? decompress(frame) : frame.bytes;
+  if (hashBlock(plaintext) !== frame.hash) {
+    throw new DriveError('corrupt', `block ${frame.hash} does not match its hash`);
+  }
+  return plaintext;
+}
+
+/** Throws `invalidArgument` or `tooLarge` unless the frame's lengths go together. */
+function checkBlockFrame(frame: BlockFrame): void {
+  checkBlockLength(frame.length);
+  const held = frame.bytes.length;
+  if (frame.encoding === 'raw' ? held !== frame.length : held >= frame.length) {
+    throw new DriveError(
+      'invalidArgument',
+      `block ${frame.hash} of ${frame.length} bytes cannot be held in ${held} bytes of encoding ${frame.encoding}`,
+    );
+  }
+}
+
+function decompress(frame: BlockFrame): Uint8Array {
+  let plaintext: Uint8Array;
+  try {
+    plaintext = zstdDecompressSync(frame.bytes, {
+      maxOutputLength: frame.length,
+      params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
+    });
+  } catch (error) {
+    throw new DriveError('corrupt', `block ${frame.hash} cannot be decompressed to ${frame.length} bytes`, {
+      cause: error,
+    });
+  }
+  if (plaintext.length !== frame.length) {
+    throw new DriveError('corrupt', `block ${frame.hash} has ${plaintext.length} bytes, not ${frame.length}`);
+  }
+  return plaintext;
+}

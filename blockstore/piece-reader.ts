@@ -1,0 +1,52 @@
+import { DriveError } from '../protocol/errors.ts';
+
+/** Reads exact lengths from a stream of pieces of any size, holding no more than what is being read. */
+export class PieceReader {
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #what: string;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  /** `what` names the stream in messages. */
+  constructor(pieces: AsyncIterable<Uint8Array>, what: string) {
+    this.#pieces = pieces[Symbol.asyncIterator]();
+    this.#what = what;
+  }
+
+  /** The next `length` bytes, in memory of their own or of the stream; throws `corrupt` if it ends before. */
+  async read(length: number): Promise<Uint8Array> {
+    if (this.#rest.length >= length) return this.#take(length);
+    const out = Buffer.allocUnsafeSlow(length);
+    for (let at = 0; at < length;) {
+      if (this.#rest.length === 0) await this.#advance();
+      const piece = this.#take(Math.min(length - at, this.#rest.length));
+      out.set(piece, at);
+      at += piece.length;
+    }
+    return out;
+  }
+
+  /** Passes over `length` bytes. */
+  async skip(length: number): Promise<void> {
+    for (let left = length; left > 0;) {
+      if (this.#rest.length === 0) await this.#advance();
+      left -= this.#take(Math.min(left, this.#rest.length)).length;
+    }
+  }
+
+  /** Lets go of the stream; also when it has not ended. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
+  }
+
+  #take(length: number): Uint8Array {
+    const taken = this.#rest.subarray(0, length);
+    this.#rest = this.#rest.subarray(length);
+    return taken;
+  }
+
+  async #advance(): Promise<void> {
+    const next = await this.#pieces.next();
+    if (next.done === true) throw new DriveError('corrupt', `${this.#what} ended too early`);
+    this.#rest = next.value;
+  }
+}
