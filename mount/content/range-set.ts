@@ -133,7 +133,7 @@ export class RangeSet {
 
   /** Cutting exactly at a range's bound leaves an empty range around `index`; takes it away. */
   #dropEmpty(index: number): void {
-    for (let i = Math.max(0, (index - 2) & ~1); i + 1 < this.#bounds.length && i <= index + 2; ) {
+    for (let i = Math.max(0, (index - 2) & ~1); i + 1 < this.#bounds.length && i <= index + 2;) {
       if (this.#at(i) === this.#at(i + 1)) this.#bounds.splice(i, 2);
       else i += 2;
     }

@@ -1,0 +1,499 @@
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { DriveError } from '../../protocol/errors.ts';
+import type { InodeId, Version } from '../../protocol/ids.ts';
+import type { Ino } from '../replica/local-inode.ts';
+import { encodeClaims } from './content-claims.ts';
+import type { ContentClaims } from './content-claims.ts';
+import type { ContentLedger } from './content-ledger.ts';
+import type { ByteRange } from './content-store.ts';
+import { DirtyRanges } from './dirty-ranges.ts';
+import type { ManifestMap } from './manifest-map.ts';
+import type { RangeSet } from './range-set.ts';
+import { nextData, nextHole, punchHole, reserveSpace } from './sparse-file.ts';
+
+/** Where the bytes that are not local come from: one version of one inode. */
+export interface ContentSource {
+  readonly inode: InodeId;
+  readonly version: Version;
+}
+
+/** What the content files of a mount share. */
+export interface ContentFileHost {
+  readonly ledger: ContentLedger;
+  nowMs(): number;
+  /** The disk is full: frees what can be; returns whether anything was. */
+  makeRoom(): boolean;
+  /** The local disk now holds so many more bytes (or fewer). */
+  grew(bytes: number): void;
+}
+
+const zeros = Buffer.alloc(64 * 1024);
+const fdatasyncOf = promisify(fdatasync);
+
+/**
+ * One content state of one inode, as a sparse local file of the same size. All calls but `sync` are synchronous.
+ *
+ * What is on disk never claims more than is true: bytes are in the file before the ledger says so, and while a file
+ * is written to, the ledger says "anything local may be dirty". So the death of the process loses nothing, and
+ * after a power loss only what was fsynced is believed.
+ */
+export class ContentFile {
+  readonly generation: number;
+  readonly path: string;
+  /** Whose content this is; changes when the content is moved to a conflicted copy. */
+  ino: Ino;
+  source: ContentSource;
+  /** The manifest of `source`, once it is known. */
+  map: ManifestMap | undefined;
+  /** How many hold it open; kept by `ContentFiles`. */
+  handles = 0;
+  usedMs: number;
+  /** No longer its inode's content: it lives on for those who have it open, and as a donor of blocks. */
+  isRetired = false;
+
+  readonly #host: ContentFileHost;
+  #size: number;
+  #baseEnd: number;
+  readonly #present: RangeSet;
+  readonly #dirty: DirtyRanges;
+  #isDirty: boolean;
+  #isExactOnDisk: boolean;
+  #isRecorded: boolean;
+  #durableClaims: string | null;
+  #isDirectoryDurable = false;
+  #fd: number | undefined;
+
+  constructor(
+    host: ContentFileHost,
+    identity: { readonly generation: number; readonly path: string; readonly ino: Ino; readonly source: ContentSource },
+    claims: ContentClaims,
+    recorded: { readonly isDirty: boolean; readonly isRecorded: boolean; readonly durableClaims: string | null },
+  ) {
+    this.#host = host;
+    this.generation = identity.generation;
+    this.path = identity.path;
+    this.ino = identity.ino;
+    this.source = identity.source;
+    this.#size = claims.size;
+    this.#baseEnd = claims.baseEnd;
+    this.#present = claims.present;
+    this.#dirty = new DirtyRanges(claims.dirty);
+    this.#isDirty = recorded.isDirty;
+    this.#isRecorded = recorded.isRecorded;
+    this.#isExactOnDisk = false;
+    this.#durableClaims = recorded.durableClaims;
+    this.usedMs = host.nowMs();
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether it was changed here since the version it was made on top of. */
+  get isDirty(): boolean {
+    return this.#isDirty;
+  }
+
+  get dirtyRanges(): ByteRange[] {
+    return this.#dirty.union().ranges();
+  }
+
+  get isHydrated(): boolean {
+    return this.#present.covers(0, this.#baseEnd);
+  }
+
+  /** Bytes in the content file, holes that were written or hydrated counted as bytes. */
+  get localBytes(): number {
+    return this.#present.byteLength + (this.#size - this.#baseEnd);
+  }
+
+  /** What of `[offset, offset + length)` must be hydrated before it can be read. */
+  missing(offset: number, length: number): ByteRange[] {
+    const end = Math.min(offset + length, this.#baseEnd);
+    return offset >= end ? [] : this.#present.missing(offset, end);
+  }
+
+  isReadable(offset: number, length: number): boolean {
+    return this.#present.covers(offset, Math.min(offset + length, this.#baseEnd));
+  }
+
+  /** Fills `target` from `offset`; returns how many bytes there were before the end. All must be hydrated. */
+  read(offset: number, target: Uint8Array): number {
+    const length = Math.max(0, Math.min(target.length, this.#size - offset));
+    if (!this.isReadable(offset, length))
+      throw new DriveError('internal', `inode ${this.ino} is read before it is hydrated`);
+    if (length === 0) return 0;
+    const fd = this.#descriptor();
+    let done = 0;
+    while (done < length) {
+      const got = readSync(fd, target, done, length - done, offset + done);
+      if (got === 0) break;
+      done += got;
+    }
+    // Someone truncated the content file behind our back: what is gone reads as zeros, and never as old memory.
+    if (done < length) target.fill(0, done, length);
+    return length;
+  }
+
+  /** Writes all of `data`; throws `noSpace`, after having written what fitted. */
+  write(offset: number, data: Uint8Array): number {
+    if (data.length === 0) return 0;
+    this.#startChange();
+    let done = 0;
+    try {
+      done = this.#writeBytes(offset, data);
+    } catch (error) {
+      if (error instanceof ShortWrite) done = error.done;
+      throw errorOfDisk(error, this.path);
+    } finally {
+      if (done > 0) this.#changed(offset, offset + done);
+    }
+    return done;
+  }
+
+  /** Cuts the file, or lets it grow by zeros. */
+  truncate(size: number): void {
+    if (size === this.#size) return;
+    this.#startChange();
+    this.#onDisk(() => ftruncateSync(this.#descriptor(), size));
+    if (size < this.#size) {
+      const before = this.localBytes;
+      this.#baseEnd = Math.min(this.#baseEnd, size);
+      this.#present.remove(this.#baseEnd, Infinity);
+      this.#dirty.remove(size, Infinity);
+      this.#size = size;
+      this.#host.grew(this.localBytes - before);
+      this.record();
+      this.#startChange();
+    } else {
+      this.#changed(this.#size, size);
+    }
+  }
+
+  /** Makes a range read as zeros and gives its disk space back. Does not change the size: what is beyond is left out. */
+  punch(offset: number, length: number): void {
+    const end = Math.min(offset + length, this.#size);
+    if (offset >= end) return;
+    this.#startChange();
+    this.#clear(offset, end);
+    this.#changed(offset, end);
+  }
+
+  /** Makes sure that writing to a range cannot run out of disk. Throws `noSpace`. */
+  reserve(offset: number, length: number): void {
+    reserveSpace(this.#descriptor(), offset, length);
+  }
+
+  /** Where data is from `offset` on, in order, touching pieces joined. What is not hydrated counts by its manifest. */
+  dataRanges(offset: number): ByteRange[] {
+    const out: { start: number; end: number }[] = [];
+    for (const piece of this.#dataPieces(offset)) {
+      const last = out.at(-1);
+      if (last !== undefined && last.end === piece.start) last.end = piece.end;
+      else out.push(piece);
+    }
+    return out;
+  }
+
+  /** Takes in verified bytes of `source`. What was written or hydrated meanwhile stays. */
+  hydrate(offset: number, bytes: Uint8Array): void {
+    for (const range of this.missing(offset, bytes.length)) {
+      this.#onDisk(() => this.#writeBytes(range.start, bytes.subarray(range.start - offset, range.end - offset)));
+      this.#arrived(range);
+    }
+  }
+
+  /** Takes in a hole of `source`, which costs no disk. */
+  hydrateHole(offset: number, length: number): void {
+    for (const range of this.missing(offset, length)) {
+      // An interrupted write may have left bytes there that nobody claims.
+      this.#clear(range.start, range.end);
+      this.#arrived(range);
+    }
+  }
+
+  /** From now on writes are told apart from those before: a drain starts to read at `sequence`. */
+  startDrain(sequence: number): void {
+    this.#dirty.startEpoch(sequence);
+  }
+
+  /** All that was written up to `sequence` is committed as `map` under `source`; `isLatest` if nothing came after. */
+  settle(sequence: number, isLatest: boolean, source: ContentSource, map: ManifestMap): void {
+    const baseEnd = Math.min(map.size, this.#size);
+    this.#present.add(this.#baseEnd, baseEnd);
+    this.#baseEnd = baseEnd;
+    this.source = source;
+    this.map = map;
+    if (isLatest) {
+      this.#dirty.clear();
+      this.#isDirty = false;
+    } else {
+      this.#dirty.settle(sequence);
+    }
+    this.record();
+  }
+
+  /** What is not dirty is the content of `source` now, at the same offsets; with `isClean`, all of it is. */
+  rebase(source: ContentSource, isClean: boolean): void {
+    this.source = source;
+    this.map = undefined;
+    if (!isClean) return;
+    this.#dirty.clear();
+    this.#isDirty = false;
+  }
+
+  /** The content becomes that of a new inode, which has no version: all of it is news to the server. */
+  adopt(ino: Ino): void {
+    this.ino = ino;
+    this.isRetired = false;
+    this.#isDirty = true;
+    this.#dirty.clear();
+    for (const range of this.#present.ranges()) this.#dirty.add(range.start, range.end);
+    this.#dirty.add(this.#baseEnd, this.#size);
+    this.record();
+  }
+
+  /** Data durable on the local disk, and then the record of it. */
+  async sync(): Promise<void> {
+    if (this.isRetired || !this.#isRecorded) return;
+    const claims = encodeClaims(this.#claims());
+    await fdatasyncOf(this.#descriptor());
+    if (!this.#isDirectoryDurable) {
+      syncDirectory(dirname(this.path));
+      this.#isDirectoryDurable = true;
+    }
+    this.#durableClaims = claims;
+    if (this.#isRecorded) this.#host.ledger.setDurable(this.generation, claims);
+    await this.#host.ledger.flush();
+  }
+
+  /** Writes everything known into the ledger. */
+  record(): void {
+    if (this.isRetired) return;
+    const { ino, generation, source, usedMs } = this;
+    this.#host.ledger.record({
+      generation,
+      ino,
+      sourceInode: source.inode,
+      sourceVersion: source.version,
+      claims: encodeClaims(this.#claims()),
+      isDirty: this.#isDirty,
+      isExact: true,
+      durableClaims: this.#durableClaims,
+      byteLength: this.localBytes,
+      usedMs,
+    });
+    this.#isRecorded = true;
+    this.#isExactOnDisk = true;
+  }
+
+  /** Writes into the ledger what changed since it was last recorded, if it was ever to be. */
+  recordIfNeeded(): void {
+    if (this.isRetired || (!this.#isRecorded && !this.#isDirty)) return;
+    if (this.#isExactOnDisk) this.#host.ledger.touch(this.generation, this.usedMs);
+    else this.record();
+  }
+
+  /** Closes the descriptor; the next use opens it again. */
+  closeDescriptor(): void {
+    if (this.#fd === undefined) return;
+    closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  /** It is not its inode's content any more; the ledger forgets it. */
+  retire(): void {
+    if (this.isRetired) return;
+    this.isRetired = true;
+    if (this.#isRecorded) this.#host.ledger.delete(this.generation);
+    this.#isRecorded = false;
+  }
+
+  /** Takes the bytes from the disk, for good. */
+  delete(): void {
+    this.retire();
+    this.closeDescriptor();
+    this.#host.grew(-this.localBytes);
+    try {
+      unlinkSync(this.path);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw errorOfDisk(error, this.path);
+    }
+  }
+
+  #claims(): ContentClaims {
+    return { size: this.#size, baseEnd: this.#baseEnd, present: this.#present, dirty: this.#dirty.union() };
+  }
+
+  #descriptor(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    const fd = this.#onDisk(() => openContent(this.path));
+    this.#fd = fd;
+    // What lies beyond the bytes written so far is a hole, so that SEEK_HOLE and a drain's own reads see the size.
+    if (fstatSync(fd).size !== this.#size) this.#onDisk(() => ftruncateSync(fd, this.#size));
+    return fd;
+  }
+
+  /** Before bytes change: the ledger learns that they may have. */
+  #startChange(): void {
+    const isKnown = this.#isDirty && this.#isRecorded && !this.#isExactOnDisk;
+    this.#isDirty = true;
+    if (isKnown || this.isRetired) return;
+    this.#descriptor();
+    if (!this.#isRecorded) this.record();
+    this.#host.ledger.markInexact(this.generation);
+    this.#isExactOnDisk = false;
+  }
+
+  /** After the bytes `[start, end)` were written; a gap after the old end became zeros. */
+  #changed(start: number, end: number): void {
+    for (const range of this.missing(start, end - start)) {
+      this.#present.add(range.start, range.end);
+      this.#host.grew(range.end - range.start);
+      if (this.#isRecorded) this.#host.ledger.recordArrival(this.generation, range);
+    }
+    this.#dirty.add(Math.min(start, this.#size), end);
+    if (end <= this.#size) return;
+    this.#host.grew(end - this.#size);
+    this.#size = end;
+  }
+
+  #clear(start: number, end: number): void {
+    if (punchHole(this.#descriptor(), start, end - start)) return;
+    for (let at = start; at < end; at += zeros.length) {
+      this.#onDisk(() => this.#writeBytes(at, zeros.subarray(0, Math.min(zeros.length, end - at))));
+    }
+  }
+
+  #arrived(range: ByteRange): void {
+    this.#present.add(range.start, range.end);
+    this.#host.grew(range.end - range.start);
+    if (this.isRetired) return;
+    if (this.#isRecorded) {
+      this.#host.ledger.recordArrival(this.generation, range);
+      if (!this.#isDirty) this.#isExactOnDisk = false;
+    } else {
+      this.record();
+    }
+  }
+
+  *#dataPieces(offset: number): Generator<{ start: number; end: number }> {
+    let at = offset;
+    while (at < this.#size) {
+      const inBase = at < this.#baseEnd;
+      if (inBase && !this.#present.has(at)) {
+        const end = this.missing(at, this.#baseEnd - at)[0]?.end ?? this.#baseEnd;
+        for (const stretch of this.map?.stretches(at, end) ?? [{ offset: at, length: end - at, hash: '' }]) {
+          if (stretch.hash === null) continue;
+          yield { start: Math.max(at, stretch.offset), end: Math.min(end, stretch.offset + stretch.length) };
+        }
+        at = end;
+        continue;
+      }
+      const end = inBase ? (this.#present.within(at, this.#baseEnd)[0]?.end ?? this.#baseEnd) : this.#size;
+      yield* this.#localData(at, end);
+      at = end;
+    }
+  }
+
+  *#localData(start: number, end: number): Generator<{ start: number; end: number }> {
+    const fd = this.#descriptor();
+    for (let at = start; at < end;) {
+      const data = nextData(fd, at);
+      if (data === undefined || data >= end) return;
+      const hole = Math.min(end, nextHole(fd, data, this.#size));
+      yield { start: data, end: hole };
+      at = hole;
+    }
+  }
+
+  /** Writes all bytes; with the disk full it makes room once and then throws `ShortWrite`. */
+  #writeBytes(offset: number, data: Uint8Array): number {
+    const fd = this.#descriptor();
+    let done = 0;
+    let hasMadeRoom = false;
+    while (done < data.length) {
+      try {
+        done += writeSync(fd, data, done, data.length - done, offset + done);
+      } catch (error) {
+        if (codeOf(error) !== 'ENOSPC' || hasMadeRoom || !this.#host.makeRoom()) throw new ShortWrite(done, error);
+        hasMadeRoom = true;
+      }
+    }
+    return done;
+  }
+
+  #onDisk<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw errorOfDisk(error, this.path);
+    }
+  }
+}
+
+/** The disk took only the first `done` bytes. */
+class ShortWrite extends Error {
+  readonly done: number;
+
+  constructor(done: number, cause: unknown) {
+    super('short write', { cause });
+    this.done = done;
+  }
+}
+
+function openContent(path: string): number {
+  const flags = constants.O_RDWR | constants.O_CREAT;
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openSync(path, flags, 0o600);
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** What the local disk said, for the user. */
+function errorOfDisk(error: unknown, path: string): unknown {
+  const cause = error instanceof ShortWrite ? error.cause : error;
+  switch (codeOf(cause)) {
+    case undefined:
+      return cause;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new DriveError('noSpace', `the local disk is full (writing ${path}); free some space and try again`, {
+        cause,
+      });
+    case 'EFBIG':
+      return new DriveError('tooLarge', `the local disk cannot hold a file this large (${path})`, { cause });
+    default:
+      return new DriveError('internal', `the local disk failed at ${path}: ${String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,403 @@
+import { mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../protocol/environment.ts';
+import { DriveError } from '../../protocol/errors.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import type { Ino, LocalInode } from '../replica/local-inode.ts';
+import type { LocalTree } from '../replica/local-tree.ts';
+import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims } from './content-claims.ts';
+import type { ContentClaims } from './content-claims.ts';
+import { ContentFile } from './content-file.ts';
+import type { ContentFileHost } from './content-file.ts';
+import { ContentLedger } from './content-ledger.ts';
+import type { LedgerRow } from './content-ledger.ts';
+import type { DrainableContent, DrainSource } from './content-store.ts';
+import { ManifestMap } from './manifest-map.ts';
+import { RangeSet } from './range-set.ts';
+import { syncFilesystem } from './sparse-file.ts';
+
+/** What of the tree the content files must know. */
+export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged'>;
+
+export interface ContentFilesOptions {
+  /** Private to the mount; made if it is not there. */
+  readonly directory: string;
+  readonly cacheBytesMax: number;
+  readonly tree: ContentTree;
+  readonly clock: Clock;
+  /** Tells this run of the machine from others: what is in its memory survives a process, not a reboot. */
+  readonly bootId: string;
+  /** Brings missing bytes of a file in. */
+  readonly hydrate: (file: ContentFile, offset: number, length: number) => Promise<void>;
+}
+
+/** Replaced contents kept as donors of blocks for what replaced them. */
+const retiredFilesMax = 64;
+/** How long a shutdown waits for the disk before it leaves clean contents to be hydrated anew after a reboot. */
+const shutdownSyncMs = 5_000;
+
+/**
+ * The content files of one mount: at most one current file an inode, and those that were replaced while open. Files
+ * are evicted whole, least recently used first, when they pass `cacheBytesMax`; never dirty or open ones.
+ */
+export class ContentFiles implements DrainableContent, ContentFileHost {
+  readonly ledger: ContentLedger;
+  readonly #options: ContentFilesOptions;
+  readonly #tree: ContentTree;
+  /** Current contents in use, by inode; a closed file is known to the ledger alone. */
+  readonly #current = new Map<Ino, ContentFile>();
+  /** Everything in memory, by generation. */
+  readonly #loaded = new Map<number, ContentFile>();
+  /** Replaced contents, closed, oldest first. */
+  readonly #donors = new Set<ContentFile>();
+  #nextGeneration: number;
+  #usedBytes: number;
+  #isEvicting = false;
+
+  /** Recovers what an earlier run left; reports to `tree` what it had not noted before a crash. */
+  constructor(options: ContentFilesOptions) {
+    this.#options = options;
+    this.#tree = options.tree;
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    this.ledger = new ContentLedger(options.directory);
+    const isSameBoot = this.ledger.mark('boot') === options.bootId || this.ledger.mark('clean') === 'yes';
+    this.ledger.setMark('clean', 'no');
+    this.#usedBytes = this.ledger.totalBytes();
+    this.#deleteOrphans();
+    this.#nextGeneration = this.ledger.lastGeneration() + 1;
+    for (const row of isSameBoot ? this.ledger.dirtyRows() : this.ledger.allRows()) this.#recover(row, isSameBoot);
+    this.ledger.setMark('boot', options.bootId);
+  }
+
+  /** Bytes of the local disk in use. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** The current content of `ino`, held until `close`. Throws `notFound`. */
+  open(ino: Ino): ContentFile {
+    const file = this.#find(ino) ?? this.#make(this.#inode(ino));
+    file.handles += 1;
+    return file;
+  }
+
+  /** One more holder of a file that is held already. */
+  hold(file: ContentFile): void {
+    file.handles += 1;
+  }
+
+  close(file: ContentFile): void {
+    file.handles -= 1;
+    if (file.handles > 0) return;
+    file.usedMs = this.nowMs();
+    this.#loaded.delete(file.generation);
+    if (file.isRetired) {
+      this.#donate(file);
+    } else if (this.#tree.inode(file.ino) === undefined) {
+      file.delete();
+      this.#current.delete(file.ino);
+    } else {
+      file.recordIfNeeded();
+      file.closeDescriptor();
+      this.#current.delete(file.ino);
+    }
+    if (this.#usedBytes > this.#options.cacheBytesMax) this.evict(this.#options.cacheBytesMax);
+  }
+
+  /** The size of `ino`'s current content if that is open, which may be newer than what the tree knows. */
+  openSize(ino: Ino): number | undefined {
+    return this.#current.get(ino)?.size;
+  }
+
+  isOpen(ino: Ino): boolean {
+    return this.#current.has(ino);
+  }
+
+  /** A file in memory or on disk by its generation, for copying blocks from; `undefined` once it is gone. Not held. */
+  donor(generation: number): ContentFile | undefined {
+    const loaded = this.#loaded.get(generation);
+    if (loaded !== undefined) return loaded;
+    for (const file of this.#donors) if (file.generation === generation) return file;
+    const row = this.ledger.rowOfGeneration(generation);
+    return row && this.#find(row.ino);
+  }
+
+  /** Undoes a look at a file that was not held: an unheld file keeps no descriptor and no memory. */
+  settleUnheld(file: ContentFile): void {
+    if (file.handles > 0 || this.#donors.has(file)) return;
+    file.closeDescriptor();
+    this.#loaded.delete(file.generation);
+    if (this.#current.get(file.ino) === file) this.#current.delete(file.ino);
+  }
+
+  /** The inode is gone for good: so is its content, once it is closed. */
+  forget(ino: Ino): void {
+    const file = this.#find(ino);
+    if (file === undefined) return;
+    if (file.handles > 0) return;
+    this.#current.delete(ino);
+    this.#loaded.delete(file.generation);
+    file.delete();
+  }
+
+  /** The replaced content `file` becomes the dirty content of `ino`: what was written through an old handle lives on. */
+  adopt(file: ContentFile, ino: Ino): void {
+    this.#drop(this.#find(ino));
+    file.adopt(ino);
+    this.#current.set(ino, file);
+  }
+
+  openForDrain(ino: Ino): DrainSource | undefined {
+    const inode = this.#tree.inode(ino);
+    if (inode === undefined || inode.kind !== 'file') return undefined;
+    const file = this.open(ino);
+    file.startDrain(this.#tree.contentSequence(ino));
+    // Content moved here from another inode has no base under this one: all of it is news.
+    const isWhollyDirty = file.source.inode !== inode.id;
+    let isOpen = true;
+    const { hydrate } = this.#options;
+    return {
+      size: file.size,
+      dirtyRanges: isWhollyDirty ? new RangeSet(file.size > 0 ? [0, file.size] : []).ranges() : file.dirtyRanges,
+      dataRanges: file.dataRanges(0),
+      path: file.path,
+      read: async (offset, length) => {
+        if (!file.isReadable(offset, length)) await hydrate(file, offset, length);
+        const target = new Uint8Array(length);
+        if (file.read(offset, target) === length) return target;
+        throw new DriveError('conflict', `inode ${ino} was cut while it was read for upload`);
+      },
+      close: async () => {
+        if (isOpen) this.close(file);
+        isOpen = false;
+      },
+    };
+  }
+
+  drained(ino: Ino, sequence: number, manifest: Manifest): void {
+    const inode = this.#tree.inode(ino);
+    const file = this.#find(ino);
+    if (inode === undefined || file === undefined) return;
+    const isLatest = this.#tree.contentSequence(ino) === sequence;
+    file.settle(sequence, isLatest, { inode: inode.id, version: inode.version }, new ManifestMap(manifest));
+    this.settleUnheld(file);
+  }
+
+  replaced(ino: Ino): void {
+    this.#drop(this.#find(ino));
+  }
+
+  move(from: Ino, to: Ino): void {
+    const file = this.#find(from);
+    if (file === undefined) return;
+    this.#drop(this.#find(to));
+    this.#current.delete(from);
+    const inode = this.#tree.inode(to);
+    if (inode !== undefined && inode.version !== 0) {
+      // What was not changed since is committed under the new inode, at the same offsets.
+      file.rebase({ inode: inode.id, version: inode.version }, !inode.contentDirty);
+    }
+    file.ino = to;
+    file.record();
+    this.#current.set(to, file);
+    this.settleUnheld(file);
+  }
+
+  nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
+
+  grew(bytes: number): void {
+    this.#usedBytes += bytes;
+  }
+
+  makeRoom(): boolean {
+    const before = this.#usedBytes;
+    this.evict(Math.max(0, before - 64 * 1024 * 1024));
+    return this.#usedBytes < before;
+  }
+
+  /** Drops clean, closed files, least recently used first, until at most `bytesMax` are used or none is left. */
+  evict(bytesMax: number): void {
+    if (this.#isEvicting) return;
+    this.#isEvicting = true;
+    try {
+      for (const file of this.#donors) {
+        if (this.#usedBytes <= bytesMax) return;
+        this.#donors.delete(file);
+        file.delete();
+      }
+      while (this.#usedBytes > bytesMax) {
+        const rows = this.ledger
+          .leastRecentlyUsed(64 + this.#current.size)
+          .filter((row) => !this.#current.has(row.ino));
+        if (rows.length === 0) return;
+        for (const row of rows) {
+          if (this.#usedBytes <= bytesMax) return;
+          this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
+          this.#loaded.delete(row.generation);
+        }
+      }
+    } finally {
+      this.#isEvicting = false;
+    }
+  }
+
+  /** Data and record of `ino`'s content durable on the local disk. */
+  async sync(ino: Ino): Promise<void> {
+    const file = this.open(ino);
+    try {
+      await file.sync();
+    } finally {
+      this.close(file);
+    }
+  }
+
+  /** Records everything and closes the files. After it nothing else may be called. */
+  async shutdown(): Promise<void> {
+    for (const file of this.#loaded.values()) {
+      if (file.isRetired) file.delete();
+      else file.recordIfNeeded();
+      file.closeDescriptor();
+    }
+    for (const file of this.#donors) file.delete();
+    // Only what is known to be on the disk may be believed after a reboot.
+    if (await syncFilesystem(this.#options.directory, shutdownSyncMs)) this.ledger.setMark('clean', 'yes');
+    await this.ledger.flush();
+    this.ledger.close();
+  }
+
+  #inode(ino: Ino): LocalInode {
+    const inode = this.#tree.inode(ino);
+    if (inode === undefined) throw new DriveError('notFound', `there is no inode ${ino} any more`);
+    return inode;
+  }
+
+  /** The current content as it is in memory or in the ledger. */
+  #find(ino: Ino): ContentFile | undefined {
+    const known = this.#current.get(ino);
+    if (known !== undefined) return known;
+    const row = this.ledger.row(ino);
+    if (row === undefined) return undefined;
+    const inode = this.#tree.inode(ino);
+    if (inode !== undefined && !row.isDirty && row.sourceVersion !== inode.version) {
+      // The head moved while nobody told us (a crash between two records): these bytes are of another version.
+      this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
+      this.#loaded.delete(row.generation);
+      return undefined;
+    }
+    const claims = this.#claimsOf(row);
+    if (claims === undefined) {
+      this.ledger.delete(row.generation);
+      return undefined;
+    }
+    const file = this.#load(row, claims);
+    this.#current.set(ino, file);
+    return file;
+  }
+
+  /** The claims of a row written by a process on this boot; `undefined` if the content file itself is missing. */
+  #claimsOf(row: LedgerRow): ContentClaims | undefined {
+    const recorded = decodeClaims(row.claims);
+    const size = statSync(this.#path(row.generation), { throwIfNoEntry: false })?.size;
+    if (size === undefined) return undefined;
+    const arrivals = this.ledger.arrivals(row.generation);
+    if (!row.isExact) return claimsAfterKill(recorded, arrivals, size);
+    for (const range of arrivals) recorded.present.add(range.start, Math.min(range.end, recorded.baseEnd));
+    return recorded;
+  }
+
+  #load(row: LedgerRow, claims: ContentClaims): ContentFile {
+    const { generation, ino, isDirty, durableClaims } = row;
+    const source = { inode: row.sourceInode, version: row.sourceVersion };
+    const identity = { generation, path: this.#path(generation), ino, source };
+    const file = new ContentFile(this, identity, claims, { isDirty, isRecorded: true, durableClaims });
+    this.#loaded.set(generation, file);
+    return file;
+  }
+
+  /** A content file for a version of which nothing is here yet. */
+  #make(inode: LocalInode): ContentFile {
+    const generation = this.#nextGeneration;
+    this.#nextGeneration += 1;
+    const { ino, size } = inode;
+    const source = { inode: inode.id, version: inode.version };
+    const claims = { size, baseEnd: size, present: new RangeSet(), dirty: new RangeSet() };
+    const recorded = { isDirty: false, isRecorded: false, durableClaims: null };
+    const file = new ContentFile(this, { generation, path: this.#path(generation), ino, source }, claims, recorded);
+    this.#loaded.set(generation, file);
+    this.#current.set(ino, file);
+    return file;
+  }
+
+  /** `file` is not its inode's content any more: deleted when nobody has it open, and kept a while as a donor. */
+  #drop(file: ContentFile | undefined): void {
+    if (file === undefined) return;
+    this.#current.delete(file.ino);
+    file.retire();
+    if (file.handles === 0) {
+      this.#loaded.delete(file.generation);
+      this.#donate(file);
+    }
+  }
+
+  #donate(file: ContentFile): void {
+    file.closeDescriptor();
+    this.#donors.add(file);
+    for (const oldest of this.#donors) {
+      if (this.#donors.size <= retiredFilesMax) break;
+      this.#donors.delete(oldest);
+      oldest.delete();
+    }
+  }
+
+  /** Files named by their generation, spread over 256 directories. */
+  #path(generation: number): string {
+    const branch = (generation % 256).toString(16).padStart(2, '0');
+    return join(this.#options.directory, branch, String(generation));
+  }
+
+  /** Deletes content files that no row claims: replaced ones that were open. */
+  #deleteOrphans(): void {
+    const known = this.ledger.generations();
+    for (const branch of readdirSync(this.#options.directory)) {
+      if (!/^[0-9a-f]{2}$/.test(branch)) continue;
+      for (const name of readdirSync(join(this.#options.directory, branch))) {
+        const generation = Number(name);
+        if (!known.has(generation)) unlinkSync(join(this.#options.directory, branch, name));
+      }
+    }
+  }
+
+  /** Brings a row that an earlier process left in line with the tree and the disk. */
+  #recover(row: LedgerRow, isSameBoot: boolean): void {
+    const inode = this.#tree.inode(row.ino);
+    const claims = isSameBoot
+      ? this.#claimsOf(row)
+      : row.durableClaims && claimsAfterPowerLoss(decodeClaims(row.durableClaims));
+    const isStale = inode === undefined || (!inode.contentDirty && inode.version !== row.sourceVersion);
+    const isCleanAfterPowerLoss = !isSameBoot && inode?.contentDirty !== true;
+    if (!claims || isStale || isCleanAfterPowerLoss) {
+      this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
+      this.#loaded.delete(row.generation);
+    } else {
+      const source = inode.id === row.sourceInode ? inode.version : row.sourceVersion;
+      const file = this.#load({ ...row, isDirty: true, sourceVersion: source }, claims);
+      file.record();
+      file.closeDescriptor();
+      this.#loaded.delete(row.generation);
+    }
+    this.#reportSize(row.ino);
+  }
+
+  /** What the tree believes of a file's size must be what its content is. */
+  #reportSize(ino: Ino): void {
+    const inode = this.#tree.inode(ino);
+    if (inode === undefined) return;
+    const row = this.ledger.row(ino);
+    const size = row === undefined ? inode.size : decodeClaims(row.claims).size;
+    if (row !== undefined && (size !== inode.size || !inode.contentDirty)) {
+      this.#tree.contentChanged(ino, size, this.#options.clock.nowNs());
+    }
+  }
+}
