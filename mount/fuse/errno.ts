@@ -1,4 +1,4 @@
-import { asDriveError } from '../../protocol/errors.ts';
+import { asDriveError, DriveError } from '../../protocol/errors.ts';
 import type { DriveErrorCode } from '../../protocol/errors.ts';
 
 /** Linux error numbers (asm-generic/errno-base.h and errno.h). */
@@ -107,4 +107,11 @@ export function errnoOf(error: unknown): number {
   if (error instanceof FuseError) return error.errno;
   if (error instanceof Error && error.name === 'AbortError') return errno.EINTR;
   return errnoOfCode(asDriveError(error).code);
+}
+
+/** Whether what was thrown says that something is wrong with Holdfast itself, not with what was asked. */
+export function isDefect(error: unknown): boolean {
+  if (error instanceof FuseError) return false;
+  if (error instanceof DriveError) return error.code === 'internal';
+  return !(error instanceof Error && error.name === 'AbortError');
 }

@@ -54,7 +54,10 @@ export interface FuseSetAttributes {
   readonly ctimeNs?: bigint;
   /** The open file through which it was called (ftruncate). */
   readonly fh?: number;
-  /** Take setuid away, and setgid if the group may execute (`modeWithoutPrivileges`). */
+  /**
+   * Of a regular file, take setuid away, and setgid if the group may execute (`modeWithoutPrivileges`): asked for with
+   * every change of owner, and with a new size set by somebody without CAP_FSETID.
+   */
   readonly killPrivileges: boolean;
 }
 

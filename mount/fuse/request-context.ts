@@ -2,21 +2,19 @@
  * Who asks, and whether they still wait. One per request; cheap enough to make for each.
  */
 export class RequestContext {
-  /** The kernel's number of the request, split since it may pass 2^53. */
-  readonly uniqueLow: number;
-  readonly uniqueHigh: number;
+  /** The kernel's number of the request, for logs. */
+  readonly unique: number;
   /** The filesystem uid and gid of the calling process; `0xffffffff` if it has none in the mount's user namespace. */
   readonly uid: number;
   readonly gid: number;
-  /** The calling thread; 0 where the kernel acts by itself (writeback, readahead of another namespace). */
+  /** The calling thread; 0 where the kernel acts by itself (writeback) or for another pid namespace. */
   readonly pid: number;
 
   #controller: AbortController | undefined;
   #interrupted = false;
 
-  constructor(uniqueLow: number, uniqueHigh: number, uid: number, gid: number, pid: number) {
-    this.uniqueLow = uniqueLow;
-    this.uniqueHigh = uniqueHigh;
+  constructor(unique: number, uid: number, gid: number, pid: number) {
+    this.unique = unique;
     this.uid = uid;
     this.gid = gid;
     this.pid = pid;
