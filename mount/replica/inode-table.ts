@@ -1,0 +1,241 @@
+import type { InodeId, Version } from '../../protocol/ids.ts';
+import { inodeKinds } from '../../protocol/inode-state.ts';
+import type { InodeAttributes, InodeKind } from '../../protocol/inode-state.ts';
+import type { ReplicaDatabase, Statement } from './database.ts';
+import type { Ino, LocalInode } from './local-inode.ts';
+
+/** An inode as stored: what others see of it, and what keeps the tree together. */
+export interface InodeRow extends LocalInode {
+  /** Whether its state is known; `false` for one that only a name has spoken of so far. Unknown ones are not shown. */
+  readonly known: boolean;
+  /** How many names lead to it. */
+  readonly links: number;
+  /** How many names of directories it holds, if it is one. */
+  readonly subdirectories: number;
+  /** The directory that holds it, if it is a directory with a name; else 0. */
+  readonly parent: Ino;
+  /** Grows with each local change of the content. */
+  readonly sequence: number;
+}
+
+/** What a new row needs; it starts without names. */
+export interface NewRow extends InodeAttributes {
+  readonly ino: Ino;
+  readonly id: InodeId;
+  readonly known: boolean;
+  readonly kind: InodeKind;
+  readonly rdev: number;
+  readonly size: number;
+  readonly atimeNs: bigint;
+  readonly target: string | null;
+  readonly version: Version;
+}
+
+interface StoredRow {
+  ino: number;
+  id: string;
+  known: number;
+  kind: number;
+  mode: number;
+  uid: number | null;
+  gid: number | null;
+  rdev: number;
+  size: number;
+  links: number;
+  subdirectories: number;
+  parent: number;
+  atime_s: number;
+  atime_ns: number;
+  mtime_s: number;
+  mtime_ns: number;
+  ctime_s: number;
+  ctime_ns: number;
+  target: string | null;
+  version: number;
+  sequence: number;
+  content_dirty: number;
+}
+
+const second = 1_000_000_000;
+const columnsOf = (alias: string) =>
+  [
+    ...['ino', 'id', 'known', 'kind', 'mode', 'uid', 'gid', 'rdev', 'size', 'links', 'subdirectories', 'parent'],
+    ...['target', 'version', 'sequence', 'content_dirty'],
+  ]
+    .map((column) => `${alias}.${column}`)
+    .concat(
+      ['atime', 'mtime', 'ctime'].flatMap((time) => [
+        `${alias}.${time} / ${second} as ${time}_s`,
+        `${alias}.${time} % ${second} as ${time}_ns`,
+      ]),
+    )
+    .join(', ');
+
+/** The columns of `inodes i`, as `rowToInode` takes them. */
+export const inodeColumns = columnsOf('i');
+
+const toNs = (seconds: number, nanoseconds: number) => BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
+
+/** The number that stands for a kind in the database. */
+export function kindNumber(kind: InodeKind): number {
+  return inodeKinds.indexOf(kind);
+}
+
+function nlinkOf(kind: InodeKind, links: number, subdirectories: number, ino: number): number {
+  if (kind !== 'directory') return links;
+  return links === 0 && ino !== 1 ? 0 : 2 + subdirectories;
+}
+
+/** Reads what a query of `inodeColumns` gave. */
+export function rowToInode(value: unknown): InodeRow {
+  const row = value as StoredRow;
+  const kind = inodeKinds[row.kind] ?? 'file';
+  return {
+    ino: row.ino as Ino,
+    id: row.id as InodeId,
+    known: row.known === 1,
+    kind,
+    mode: row.mode,
+    uid: row.uid,
+    gid: row.gid,
+    rdev: row.rdev,
+    size: row.size,
+    nlink: nlinkOf(kind, row.links, row.subdirectories, row.ino),
+    links: row.links,
+    subdirectories: row.subdirectories,
+    parent: row.parent as Ino,
+    atimeNs: toNs(row.atime_s, row.atime_ns),
+    mtimeNs: toNs(row.mtime_s, row.mtime_ns),
+    ctimeNs: toNs(row.ctime_s, row.ctime_ns),
+    target: row.target,
+    version: row.version as Version,
+    sequence: row.sequence,
+    contentDirty: row.content_dirty === 1,
+  };
+}
+
+/** A gap between the numbers of two lives, so that a number given out and lost in a crash is never given again. */
+const numbersPerLife = 2 ** 32;
+
+/** The inodes of the replica by number and by id. */
+export class InodeTable {
+  readonly #db: ReplicaDatabase;
+  readonly #byIno: Statement;
+  readonly #byId: Statement;
+  readonly #insert: Statement;
+  readonly #touch: Statement;
+  #nextIno: number;
+  #count: number;
+  #bytes: number;
+
+  constructor(db: ReplicaDatabase) {
+    this.#db = db;
+    this.#byIno = db.prepare(`select ${inodeColumns} from inodes i where i.ino = ?`);
+    this.#byId = db.prepare(`select ${inodeColumns} from inodes i where i.id = ?`);
+    this.#insert = db.prepare(
+      `insert into inodes (ino, id, known, kind, mode, uid, gid, rdev, size, links, subdirectories, parent, atime,
+       mtime, ctime, target, version, sequence, content_dirty)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?, 0, 0)`,
+    );
+    this.#touch = db.prepare('update inodes set mtime = ?, ctime = ? where ino = ?');
+    const reserved = db.get(`select value from settings where key = 'inodeNumbersReserved'`) as
+      { value: string } | undefined;
+    // 1 is the root.
+    this.#nextIno = reserved === undefined ? 2 : Number(reserved.value);
+    db.run(
+      `insert into settings (key, value) values ('inodeNumbersReserved', ?)
+       on conflict (key) do update set value = excluded.value`,
+      String(this.#nextIno + numbersPerLife),
+    );
+    const totals = db.get('select count(*) as count, coalesce(sum(size), 0) as bytes from inodes') as {
+      count: number;
+      bytes: number;
+    };
+    this.#count = totals.count;
+    this.#bytes = totals.bytes;
+  }
+
+  get totals(): { readonly inodes: number; readonly bytes: number } {
+    return { inodes: this.#count, bytes: this.#bytes };
+  }
+
+  allocate(): Ino {
+    return this.#nextIno++ as Ino;
+  }
+
+  get(ino: Ino): InodeRow | undefined {
+    const row = this.#byIno.get(ino);
+    return row === undefined ? undefined : rowToInode(row);
+  }
+
+  byId(id: InodeId): InodeRow | undefined {
+    const row = this.#byId.get(id);
+    return row === undefined ? undefined : rowToInode(row);
+  }
+
+  insert(row: NewRow): void {
+    this.#insert.run(
+      ...[row.ino, row.id, row.known ? 1 : 0, kindNumber(row.kind), row.mode, row.uid, row.gid, row.rdev, row.size],
+      ...[row.atimeNs, row.mtimeNs, row.ctimeNs, row.target, row.version],
+    );
+    this.#count += 1;
+    this.#bytes += row.size;
+  }
+
+  /** Sets mtime and ctime. */
+  touch(ino: Ino, mtimeNs: bigint, ctimeNs: bigint): void {
+    this.#touch.run(mtimeNs, ctimeNs, ino);
+  }
+
+  setCtime(ino: Ino, ctimeNs: bigint): void {
+    this.#db.run('update inodes set ctime = ? where ino = ?', ctimeNs, ino);
+  }
+
+  setAttributes(ino: Ino, attributes: InodeAttributes & { readonly atimeNs: bigint }): void {
+    this.#db.run(
+      'update inodes set mode = ?, uid = ?, gid = ?, atime = ?, mtime = ?, ctime = ? where ino = ?',
+      ...[attributes.mode, attributes.uid, attributes.gid, attributes.atimeNs, attributes.mtimeNs, attributes.ctimeNs],
+      ino,
+    );
+  }
+
+  /** Replaces the size, the version and whether the content is dirty. */
+  setContent(row: InodeRow, size: number, version: Version, contentDirty: boolean): void {
+    this.#db.run(
+      'update inodes set size = ?, version = ?, content_dirty = ? where ino = ?',
+      ...[size, version, contentDirty ? 1 : 0, row.ino],
+    );
+    this.#bytes += size - row.size;
+  }
+
+  /** Notes a local change of the content. */
+  contentChanged(row: InodeRow, size: number, nowNs: bigint): void {
+    this.#db.run(
+      `update inodes set size = ?, mtime = ?, ctime = ?, sequence = sequence + 1, content_dirty = 1 where ino = ?`,
+      ...[size, nowNs, nowNs, row.ino],
+    );
+    this.#bytes += size - row.size;
+  }
+
+  setSequence(ino: Ino, sequence: number): void {
+    this.#db.run('update inodes set sequence = ? where ino = ?', sequence, ino);
+  }
+
+  /** Removes the row with its xattrs and manifest. */
+  delete(row: InodeRow): void {
+    this.#db.run('delete from inodes where ino = ?', row.ino);
+    this.#db.run('delete from xattrs where ino = ?', row.ino);
+    this.#db.run('delete from manifests where ino = ?', row.ino);
+    this.#db.run('delete from conflicts where ino = ?', row.ino);
+    this.#count -= 1;
+    this.#bytes -= row.size;
+  }
+
+  /** Makes an unknown row known. */
+  setKind(ino: Ino, kind: InodeKind, rdev: number, target: string | null): void {
+    this.#db.run(
+      'update inodes set known = 1, kind = ?, rdev = ?, target = ? where ino = ?',
+      ...[kindNumber(kind), rdev, target, ino],
+    );
+  }
+}

@@ -1,0 +1,142 @@
+import type { Clock, Randomness } from '../../protocol/environment.ts';
+import { rootInodeOf, versionZero } from '../../protocol/ids.ts';
+import type { NamespaceId } from '../../protocol/ids.ts';
+import type { ReplicaDatabase } from './database.ts';
+import { DentryTable } from './dentry-table.ts';
+import type { LocalPlace } from './dentry-table.ts';
+import { DirtyInodes } from './dirty-inodes.ts';
+import { DirtyPlaces } from './dirty-places.ts';
+import { InodeTable } from './inode-table.ts';
+import type { InodeRow } from './inode-table.ts';
+import { rootIno } from './local-inode.ts';
+import type { Ino } from './local-inode.ts';
+import { ManifestTable } from './manifest-table.ts';
+import { ReplicaSettings } from './settings.ts';
+import { XattrTable } from './xattr-table.ts';
+
+/** What of the world the replica is told. */
+export interface ReplicaEnvironment {
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+/**
+ * The tables of one replica and the few steps that all changes of it share, local and remote ones: changing
+ * where a place leads while remembering what was agreed, and letting go of inodes that nothing needs any more.
+ */
+export class ReplicaState {
+  readonly db: ReplicaDatabase;
+  readonly environment: ReplicaEnvironment;
+  readonly inodes: InodeTable;
+  readonly dentries: DentryTable;
+  readonly xattrs: XattrTable;
+  readonly manifests: ManifestTable;
+  readonly places: DirtyPlaces;
+  readonly dirty: DirtyInodes;
+  readonly settings: ReplicaSettings;
+  /** Inodes kept alive by open files. */
+  readonly holds = new Map<Ino, number>();
+
+  constructor(db: ReplicaDatabase, namespace: NamespaceId, environment: ReplicaEnvironment) {
+    this.db = db;
+    this.environment = environment;
+    this.inodes = new InodeTable(db);
+    this.dentries = new DentryTable(db, this.inodes);
+    this.xattrs = new XattrTable(db);
+    this.manifests = new ManifestTable(db);
+    this.places = new DirtyPlaces(db);
+    this.dirty = new DirtyInodes(db);
+    this.settings = new ReplicaSettings(db);
+    if (this.inodes.get(rootIno) === undefined) this.#makeRoot(namespace);
+    this.#collectNameless();
+  }
+
+  /** To be called before a place changes: what it leads to now is what the user had seen. */
+  touchPlace(place: LocalPlace): void {
+    const current = this.dentries.lookup(place.parent, place.name);
+    const dirty = this.places.get(place);
+    if (dirty === undefined) {
+      this.places.add(place, current?.ino ?? null, current?.version ?? versionZero, current?.ino ?? null);
+    } else if (current !== undefined && dirty.base === current.ino && !current.contentDirty) {
+      this.places.setBase(place, current.ino, current.version);
+    }
+  }
+
+  /** To be called after a dirty place changed: if it agrees with the server, it is not dirty any more. */
+  placeChanged(place: LocalPlace): void {
+    const dirty = this.places.get(place);
+    if (dirty === undefined || dirty.isPlanned) return;
+    if (this.dentries.find(place.parent, place.name) === dirty.remote) this.forgetPlace(place);
+  }
+
+  /** The place is not dirty any more. */
+  forgetPlace(place: LocalPlace): void {
+    const dirty = this.places.get(place);
+    if (dirty === undefined) return;
+    this.places.delete(place);
+    for (const ino of new Set([dirty.base, dirty.remote, dirty.planned])) if (ino !== null) this.collect(ino);
+  }
+
+  /** Makes a place lead to `ino` or nowhere, as visible here, whatever it led to before. */
+  setVisible(place: LocalPlace, ino: Ino | null): void {
+    const current = this.dentries.lookup(place.parent, place.name);
+    if ((current?.ino ?? null) === ino) return;
+    if (current !== undefined) this.dentries.detach(place.parent, place.name, current);
+    const next = ino === null ? undefined : this.inodes.get(ino);
+    if (next !== undefined) this.dentries.attach(place.parent, place.name, next);
+    if (current !== undefined) this.collect(current.ino);
+  }
+
+  /** Lets go of an inode without names, unless something still needs it. */
+  collect(ino: Ino): void {
+    const row = this.inodes.get(ino);
+    if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
+    if (row.contentDirty) {
+      // Its content file goes with the last name: what a refused removal brings back is the server's content.
+      this.inodes.setContent(row, row.size, row.version, false);
+      this.dirty.contentClean(ino);
+    }
+    if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
+    if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;
+    if (row.kind === 'directory' && !this.dentries.isEmpty(ino)) return;
+    this.dirty.delete(ino);
+    this.inodes.delete(row);
+  }
+
+  /** Whether `ino` is `ancestor` or lies below it, as visible here. */
+  isWithin(ino: Ino, ancestor: Ino): boolean {
+    for (let at = ino; ;) {
+      if (at === ancestor) return true;
+      if (at === rootIno) return false;
+      const row = this.inodes.get(at);
+      if (row === undefined || row.parent === 0) return false;
+      at = row.parent;
+    }
+  }
+
+  row(ino: Ino): InodeRow | undefined {
+    return this.inodes.get(ino);
+  }
+
+  #makeRoot(namespace: NamespaceId): void {
+    this.db.change(() => {
+      const nowNs = this.environment.clock.nowNs();
+      this.inodes.insert({
+        ...{ ino: rootIno, id: rootInodeOf(namespace), known: true, kind: 'directory', mode: 0o755, uid: null },
+        ...{ gid: null, rdev: 0, size: 0, atimeNs: nowNs, mtimeNs: nowNs, ctimeNs: nowNs, target: null },
+        version: versionZero,
+      });
+      this.db.run('update inodes set parent = ino where ino = ?', rootIno);
+    });
+    this.db.commit();
+  }
+
+  /** Holds do not survive a restart: what only they kept goes. */
+  #collectNameless(): void {
+    const rows = this.db.all('select ino from inodes where links = 0 and ino <> ?', rootIno) as { ino: Ino }[];
+    if (rows.length === 0) return;
+    this.db.change(() => {
+      for (const { ino } of rows) this.collect(ino);
+    });
+  }
+}

@@ -1,0 +1,179 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
+import type BetterSqlite3 from 'better-sqlite3';
+import { DriveError } from '../../protocol/errors.ts';
+import type { NamespaceId } from '../../protocol/ids.ts';
+import type { Manifest } from '../../protocol/manifest.ts';
+import { ReplicaDatabase } from './database.ts';
+import type { GroupCommit } from './database.ts';
+import type { InodeRow } from './inode-table.ts';
+import { LocalChanges } from './local-changes.ts';
+import { rootIno } from './local-inode.ts';
+import type { Ino, LocalEntry, LocalInode } from './local-inode.ts';
+import type { LocalTree, NewInode, RenameMode } from './local-tree.ts';
+import { ReplicaState } from './replica-state.ts';
+import type { ReplicaEnvironment } from './replica-state.ts';
+import type { ReplicaSettings } from './settings.ts';
+
+export interface ReplicaOptions extends ReplicaEnvironment {
+  /** A file (made with mode 0600 if it is missing), `:memory:`, or a database that is open already. */
+  readonly path: string | BetterSqlite3.Database;
+  readonly namespace: NamespaceId;
+  readonly groupCommit?: GroupCommit;
+}
+
+const groupCommitDefault: GroupCommit = { delayMs: 20, changesMax: 2_000 };
+
+/** Opens the replica of a namespace; throws `invalidArgument` if the file holds that of another. */
+export function openReplica(options: ReplicaOptions): Replica {
+  if (typeof options.path === 'string' && options.path !== ':memory:') {
+    closeSync(openSync(options.path, 'a', 0o600));
+    chmodSync(options.path, 0o600);
+  }
+  return new Replica(options);
+}
+
+/** The mount's local copy of a namespace: see `LocalTree` and `SyncedTree` for what it promises. */
+export class Replica implements LocalTree {
+  /** Small facts that others keep here (the content layer's boot id and whether it was closed cleanly). */
+  readonly settings: ReplicaSettings;
+  readonly #db: ReplicaDatabase;
+  readonly #state: ReplicaState;
+  readonly #changes: LocalChanges;
+
+  constructor(options: ReplicaOptions) {
+    this.#db = new ReplicaDatabase(options.path, options.clock, options.groupCommit ?? groupCommitDefault);
+    this.#state = new ReplicaState(this.#db, options.namespace, options);
+    this.#changes = new LocalChanges(this.#state);
+    this.settings = this.#state.settings;
+    const held = this.settings.get('namespace');
+    if (held === undefined) this.settings.set('namespace', options.namespace);
+    else if (held !== options.namespace) {
+      throw new DriveError('invalidArgument', `this cache holds namespace ${held}, not ${options.namespace}`);
+    }
+  }
+
+  inode(ino: Ino): LocalInode | undefined {
+    return shown(this.#state.inodes.get(ino));
+  }
+
+  lookup(parent: Ino, name: string): LocalInode | undefined {
+    return shown(this.#state.dentries.lookup(parent, name));
+  }
+
+  parentOf(ino: Ino): Ino {
+    const row = this.#state.row(ino);
+    if (row === undefined) throw new DriveError('notFound', `there is no inode ${ino}`);
+    return row.parent === 0 ? rootIno : row.parent;
+  }
+
+  pathOf(ino: Ino): string | undefined {
+    const names: string[] = [];
+    for (let at = ino; at !== rootIno;) {
+      const place = this.#state.dentries.namesOf(at)[0];
+      if (place === undefined || names.length > 10_000) return undefined;
+      names.unshift(place.name);
+      at = place.parent;
+    }
+    return `/${names.join('/')}`;
+  }
+
+  list(directory: Ino, afterCookie: number, limit: number): readonly LocalEntry[] {
+    return this.#state.dentries.list(directory, afterCookie, limit);
+  }
+
+  totals(): { readonly inodes: number; readonly bytes: number } {
+    return this.#state.inodes.totals;
+  }
+
+  create(parent: Ino, name: string, inode: NewInode, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.create(parent, name, inode, nowNs));
+  }
+
+  createUnlinked(inode: NewInode, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.createUnlinked(inode, nowNs));
+  }
+
+  link(ino: Ino, parent: Ino, name: string, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.link(ino, parent, name, nowNs));
+  }
+
+  unlink(parent: Ino, name: string, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.unlink(parent, name, nowNs));
+  }
+
+  removeDirectory(parent: Ino, name: string, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.removeDirectory(parent, name, nowNs));
+  }
+
+  rename(
+    from: { readonly parent: Ino; readonly name: string },
+    to: { readonly parent: Ino; readonly name: string },
+    mode: RenameMode,
+    nowNs: bigint,
+  ): LocalInode | undefined {
+    return this.#db.change(() => this.#changes.rename(from, to, mode, nowNs));
+  }
+
+  setAttributes(ino: Ino, set: Parameters<LocalTree['setAttributes']>[1], nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.setAttributes(ino, set, nowNs));
+  }
+
+  xattr(ino: Ino, name: string): Uint8Array | undefined {
+    return this.#state.xattrs.get(ino, name);
+  }
+
+  xattrNames(ino: Ino): readonly string[] {
+    return this.#state.xattrs.names(ino);
+  }
+
+  setXattr(ino: Ino, name: string, value: Uint8Array, mode: 'any' | 'create' | 'replace', nowNs: bigint): void {
+    this.#db.change(() => this.#changes.setXattr(ino, name, value, mode, nowNs));
+  }
+
+  removeXattr(ino: Ino, name: string, nowNs: bigint): void {
+    this.#db.change(() => this.#changes.removeXattr(ino, name, nowNs));
+  }
+
+  contentChanged(ino: Ino, size: number, nowNs: bigint): LocalInode {
+    return this.#db.change(() => this.#changes.contentChanged(ino, size, nowNs));
+  }
+
+  contentSequence(ino: Ino): number {
+    return this.#state.row(ino)?.sequence ?? 0;
+  }
+
+  manifest(ino: Ino): Manifest | undefined {
+    const row = this.#state.row(ino);
+    return row === undefined ? undefined : this.#state.manifests.get(row);
+  }
+
+  rememberManifest(ino: Ino, manifest: Manifest): void {
+    this.#db.change(() => {
+      const row = this.#state.row(ino);
+      if (row !== undefined) this.#state.manifests.set(row, row.version, manifest);
+    });
+  }
+
+  hold(ino: Ino): void {
+    this.#state.holds.set(ino, (this.#state.holds.get(ino) ?? 0) + 1);
+  }
+
+  release(ino: Ino): boolean {
+    if (!this.#changes.releaseOne(ino)) return false;
+    return this.#db.change(() => this.#changes.letGo(ino));
+  }
+
+  durable(): Promise<void> {
+    return this.#db.durable();
+  }
+
+  /** Makes all changes durable and closes the database. */
+  close(): Promise<void> {
+    return this.#db.close();
+  }
+}
+
+/** Inodes of which only a name is known are not shown. */
+function shown(row: InodeRow | undefined): InodeRow | undefined {
+  return row?.known === true ? row : undefined;
+}

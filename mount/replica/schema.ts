@@ -1,0 +1,117 @@
+/**
+ * The replica's tables. Times are nanoseconds in one 64-bit column; they are read as two numbers
+ * (`replica columns` in inode-table.ts), since a JavaScript number cannot hold them.
+ *
+ * `dentries.cookie` only grows, so a position in a directory stays valid while entries come and go.
+ * `dirty_places` and `dirty_inodes` hold what is not agreed with the server: see dirty-places.ts and
+ * dirty-inodes.ts.
+ */
+export const replicaSchema = `
+create table if not exists settings (
+  key text primary key,
+  value text not null
+) without rowid;
+
+create table if not exists inodes (
+  ino integer primary key,
+  id text not null unique,
+  known integer not null,
+  kind integer not null,
+  mode integer not null,
+  uid integer,
+  gid integer,
+  rdev integer not null,
+  size integer not null,
+  links integer not null,
+  subdirectories integer not null,
+  parent integer not null,
+  atime integer not null,
+  mtime integer not null,
+  ctime integer not null,
+  target text,
+  version integer not null,
+  sequence integer not null,
+  content_dirty integer not null
+);
+create index if not exists inodes_nameless on inodes (ino) where links = 0;
+
+create table if not exists dentries (
+  cookie integer primary key,
+  parent integer not null,
+  name text not null,
+  ino integer not null
+);
+create unique index if not exists dentries_by_name on dentries (parent, name);
+create index if not exists dentries_by_parent on dentries (parent);
+create index if not exists dentries_by_ino on dentries (ino);
+
+create table if not exists xattrs (
+  ino integer not null,
+  name text not null,
+  value blob not null,
+  primary key (ino, name)
+) without rowid;
+
+create table if not exists manifests (
+  ino integer primary key,
+  version integer not null,
+  manifest blob not null
+);
+
+create table if not exists dirty_places (
+  seq integer primary key,
+  parent integer not null,
+  name text not null,
+  base integer,
+  base_version integer not null,
+  remote integer,
+  is_planned integer not null,
+  planned integer
+);
+create unique index if not exists dirty_places_by_name on dirty_places (parent, name);
+create index if not exists dirty_places_by_base on dirty_places (base) where base is not null;
+create index if not exists dirty_places_by_remote on dirty_places (remote) where remote is not null;
+create index if not exists dirty_places_by_planned on dirty_places (planned) where planned is not null;
+create index if not exists dirty_places_in_plan on dirty_places (seq) where is_planned = 1;
+
+create table if not exists dirty_inodes (
+  ino integer primary key,
+  created integer not null default 0,
+  attributes integer not null default 0,
+  planned_attributes integer not null default 0,
+  is_planned integer not null default 0,
+  planned_sequence integer,
+  content_since_ms integer,
+  content_changed_ms integer not null default 0,
+  uploaded_sequence integer,
+  uploaded_manifest blob,
+  remote_gone integer not null default 0
+);
+create index if not exists dirty_inodes_to_upload on dirty_inodes (content_since_ms) where content_since_ms is not null;
+create index if not exists dirty_inodes_in_plan on dirty_inodes (ino) where is_planned = 1;
+create index if not exists dirty_inodes_gone on dirty_inodes (ino) where remote_gone = 1;
+
+create table if not exists dirty_xattrs (
+  ino integer not null,
+  name text not null,
+  dirty integer not null,
+  planned integer not null,
+  primary key (ino, name)
+) without rowid;
+
+create table if not exists remote_losses (
+  ino integer not null,
+  parent integer not null,
+  name text not null,
+  primary key (ino, parent, name)
+) without rowid;
+
+create table if not exists plan (
+  id integer primary key check (id = 1),
+  body blob not null
+);
+
+create table if not exists conflicts (
+  ino integer primary key
+);
+`;
