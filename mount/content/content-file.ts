@@ -18,7 +18,7 @@ import type { InodeId, Version } from '../../protocol/ids.ts';
 import type { Ino } from '../replica/local-inode.ts';
 import { encodeClaims } from './content-claims.ts';
 import type { ContentClaims } from './content-claims.ts';
-import type { ContentLedger } from './content-ledger.ts';
+import type { ContentLedger, LedgerRow } from './content-ledger.ts';
 import type { ByteRange } from './content-store.ts';
 import { DirtyRanges } from './dirty-ranges.ts';
 import type { ManifestMap } from './manifest-map.ts';
@@ -81,7 +81,8 @@ export class ContentFile {
     host: ContentFileHost,
     identity: { readonly generation: number; readonly path: string; readonly ino: Ino; readonly source: ContentSource },
     claims: ContentClaims,
-    recorded: { readonly isDirty: boolean; readonly isRecorded: boolean; readonly durableClaims: string | null },
+    /** How the ledger has it; `undefined` if it has not. */
+    row: Pick<LedgerRow, 'isDirty' | 'isExact' | 'durableClaims'> | undefined,
   ) {
     this.#host = host;
     this.generation = identity.generation;
@@ -92,10 +93,10 @@ export class ContentFile {
     this.#baseEnd = claims.baseEnd;
     this.#present = claims.present;
     this.#dirty = new DirtyRanges(claims.dirty);
-    this.#isDirty = recorded.isDirty;
-    this.#isRecorded = recorded.isRecorded;
-    this.#isExactOnDisk = false;
-    this.#durableClaims = recorded.durableClaims;
+    this.#isDirty = row?.isDirty ?? false;
+    this.#isRecorded = row !== undefined;
+    this.#isExactOnDisk = row?.isExact ?? false;
+    this.#durableClaims = row?.durableClaims ?? null;
     this.usedMs = host.nowMs();
   }
 

@@ -122,6 +122,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     return row && this.#find(row.ino);
   }
 
+  /** Contents that `ino` had before, and that are still on the disk. */
+  retiredOf(ino: Ino): ContentFile[] {
+    const all = [...this.#loaded.values(), ...this.#donors];
+    return all.filter((file) => file.isRetired && file.ino === ino);
+  }
+
   /** Undoes a look at a file that was not held: an unheld file keeps no descriptor and no memory. */
   settleUnheld(file: ContentFile): void {
     if (file.handles > 0 || this.#donors.has(file)) return;
@@ -308,10 +314,10 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
   }
 
   #load(row: LedgerRow, claims: ContentClaims): ContentFile {
-    const { generation, ino, isDirty, durableClaims } = row;
+    const { generation, ino } = row;
     const source = { inode: row.sourceInode, version: row.sourceVersion };
     const identity = { generation, path: this.#path(generation), ino, source };
-    const file = new ContentFile(this, identity, claims, { isDirty, isRecorded: true, durableClaims });
+    const file = new ContentFile(this, identity, claims, row);
     this.#loaded.set(generation, file);
     return file;
   }
@@ -323,8 +329,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const { ino, size } = inode;
     const source = { inode: inode.id, version: inode.version };
     const claims = { size, baseEnd: size, present: new RangeSet(), dirty: new RangeSet() };
-    const recorded = { isDirty: false, isRecorded: false, durableClaims: null };
-    const file = new ContentFile(this, { generation, path: this.#path(generation), ino, source }, claims, recorded);
+    const file = new ContentFile(this, { generation, path: this.#path(generation), ino, source }, claims, undefined);
     this.#loaded.set(generation, file);
     this.#current.set(ino, file);
     return file;
