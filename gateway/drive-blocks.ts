@@ -1,3 +1,4 @@
+import type { BlockStore } from '../blockstore/block-store.ts';
 import type { Caller } from '../protocol/accounts.ts';
 import type { BlockEntitlements } from '../protocol/block-index.ts';
 import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from '../protocol/block-service.ts';
@@ -9,13 +10,8 @@ import type { Metadata } from '../protocol/metadata.ts';
 import { roleSuffices } from '../protocol/roles.ts';
 import type { Role } from '../protocol/roles.ts';
 
-/** What `DriveBlocks` asks of the block store, which knows bytes and nothing of users. */
-export interface StoredBlocks {
-  /** Verifies and stores; resolves once all are durable and recorded, with the hash of every block received. */
-  put(frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult & { readonly hashes: readonly BlockHash[] }>;
-  /** Each of `hashes` once, in any order, verified. */
-  get(hashes: readonly BlockHash[], signal?: AbortSignal): AsyncIterable<BlockFrame>;
-}
+/** What is asked of the block store, which knows bytes and nothing of users. */
+export type StoredBlocks = Pick<BlockStore, 'put' | 'get'>;
 
 /** The parts behind `DriveBlocks`: the tree as the caller sees it, who may name which block, and the bytes. */
 export interface DriveBlocksParts {
@@ -49,7 +45,7 @@ export class DriveBlocks implements BlockService {
   async put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult> {
     await this.#requireRole(namespace, 'write');
     const { hashes, receivedBlocks, storedBlocks, storedBytes } = await this.#parts.blockStore.put(frames);
-    if (hashes.length > 0) await this.#parts.entitlements.recordUploads(this.#parts.caller, hashes);
+    if (hashes.size > 0) await this.#parts.entitlements.recordUploads(this.#parts.caller, [...hashes]);
     return { receivedBlocks, storedBlocks, storedBytes };
   }
 
@@ -58,7 +54,12 @@ export class DriveBlocks implements BlockService {
     request: GetBlocksRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<BlockFrame, void, undefined> {
-    yield* this.#parts.blockStore.get(await this.authorizeGet(namespace, request), signal);
+    yield* this.getAuthorized(await this.authorizeGet(namespace, request), signal);
+  }
+
+  /** The bytes of what `authorizeGet` returned. */
+  getAuthorized(hashes: readonly BlockHash[], signal?: AbortSignal): AsyncIterable<BlockFrame> {
+    return this.#parts.blockStore.get(hashes, signal);
   }
 
   /**

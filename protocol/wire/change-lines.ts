@@ -27,15 +27,19 @@ export const changeLine: WireSchema<ChangeLine> = z.union([
 export async function* encodeChangeLines(
   batches: AsyncIterable<ChangeBatch>,
   onError: (error: DriveError) => void,
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    for await (const batch of batches) yield `${encodeJson(changeLine, { batch })}\n`;
-    yield `${encodeJson(changeLine, { end: true })}\n`;
+    for await (const batch of batches) yield lineBytes({ batch });
+    yield lineBytes({ end: true });
   } catch (error) {
     const driveError = asDriveError(error);
     onError(driveError);
-    yield `${encodeJson(changeLine, toWireError(driveError))}\n`;
+    yield lineBytes(toWireError(driveError));
   }
+}
+
+function lineBytes(line: ChangeLine): Uint8Array {
+  return Buffer.from(`${encodeJson(changeLine, line)}\n`);
 }
 
 /**
