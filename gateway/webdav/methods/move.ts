@@ -54,10 +54,7 @@ async function moveAcross(exchange: Exchange, source: Target, destination: Targe
   await copyTree(exchange, plan);
   const after = await tree.metadata.namespace(tree.namespace.id);
   if (after.cursor !== before.cursor) {
-    throw new DriveError(
-      'conflict',
-      `"/${source.path.join('/')}" changed while it was moved: it was copied and not deleted`,
-    );
+    throw new Refusal(409, 'the source changed while it was moved: all of it was copied and nothing was deleted');
   }
   await commitAll(exchange, tree, [removeOperation(from, entry)]);
   return replaced.length > 0;
