@@ -65,7 +65,7 @@ export class Stand {
 
   static async open(limits: Partial<WebdavLimits> = {}): Promise<Stand> {
     const environment = { clock: systemClock, randomness: systemRandomness };
-    const store = await openMetadata('sqlite::memory:', environment, { passwordCost: 2 });
+    const store = await openMetadata('sqlite::memory:', environment, { passwordCost: 1024 });
     const blockStore = new BlockStore({
       objects: new MemoryStore(),
       index: store.blockIndex,
