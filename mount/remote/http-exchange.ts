@@ -1,0 +1,137 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { DriveError, isDriveError } from '../../protocol/errors.ts';
+import type { RemoteTimeouts } from './remote-server.ts';
+
+/** What a request sends: bytes at once, or a stream that is pulled as fast as the network takes it. */
+export type RequestBody = Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface HttpExchangeOptions {
+  readonly request: ClientRequest;
+  readonly timeouts: RemoteTimeouts;
+  /** For messages. */
+  readonly origin: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * One request and its answer, each stage bounded. Failures are `DriveError`s: `timeout`, `cancelled` by the signal, the
+ * body's own, or `unavailable` for everything the network does.
+ */
+export class HttpExchange {
+  readonly #request: ClientRequest;
+  readonly #options: HttpExchangeOptions;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #failure: DriveError | undefined;
+  #awaitsHeaders = false;
+
+  constructor(options: HttpExchangeOptions) {
+    this.#options = options;
+    this.#request = options.request;
+    options.signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#request.once('close', () => {
+      this.#settle();
+    });
+    this.#boundConnect();
+    this.#boundIdle();
+  }
+
+  /** Whether the request went out on a connection that was open before and may have been closed meanwhile. */
+  get reusedConnection(): boolean {
+    return this.#request.reusedSocket;
+  }
+
+  /** Sends the request and resolves with the head of the answer, which may come before the body is sent. */
+  async send(body: RequestBody): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      this.#request.once('error', (error) => reject(this.#explain(error)));
+      this.#request.once('response', (response) => {
+        this.#awaitsHeaders = false;
+        // Errors of the answer reach whoever iterates over it; nobody may.
+        response.on('error', () => {});
+        resolve(response);
+      });
+      if (this.#options.signal?.aborted === true) this.#abort();
+      else this.#sendBody(body);
+    });
+  }
+
+  /** The answer's body. Stopping early, or a failure, closes the connection; after the end it can be used again. */
+  async *body(response: IncomingMessage): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* response as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  /** Gives up what is still under way. */
+  destroy(): void {
+    this.#request.destroy();
+  }
+
+  #sendBody(body: RequestBody): void {
+    this.#request.once('finish', () => {
+      this.#awaitsHeaders = true;
+      this.#bound(this.#options.timeouts.headersMs, 'did not answer in time', () => this.#awaitsHeaders);
+    });
+    if (body instanceof Uint8Array) {
+      this.#request.end(body);
+      return;
+    }
+    const source = Readable.from(body, { objectMode: false });
+    source.once('error', (error) => {
+      this.#fail(isDriveError(error) ? error : new DriveError('internal', error.message, { cause: error }));
+    });
+    this.#request.once('close', () => source.destroy());
+    source.pipe(this.#request);
+  }
+
+  #boundConnect(): void {
+    this.#request.once('socket', (socket) => {
+      if (!socket.connecting) return;
+      let connected = false;
+      const timer = this.#bound(this.#options.timeouts.connectMs, 'cannot be reached in time', () => !connected);
+      socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
+        connected = true;
+        clearTimeout(timer);
+      });
+    });
+  }
+
+  #boundIdle(): void {
+    this.#request.setTimeout(this.#options.timeouts.idleMs, () => {
+      // The wait for the answer's head has a bound of its own.
+      if (!this.#awaitsHeaders) this.#fail(new DriveError('timeout', `${this.#options.origin} went silent`));
+    });
+  }
+
+  #bound(timeoutMs: number, what: string, late: () => boolean): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      if (late()) this.#fail(new DriveError('timeout', `${this.#options.origin} ${what}`));
+    }, timeoutMs);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  readonly #abort = (): void => {
+    this.#fail(new DriveError('cancelled', `the request to ${this.#options.origin} was given up`));
+  };
+
+  #fail(error: DriveError): void {
+    this.#failure ??= error;
+    this.#request.destroy(error);
+  }
+
+  #settle(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+  }
+
+  #explain(error: unknown): DriveError {
+    if (this.#failure !== undefined) return this.#failure;
+    if (isDriveError(error)) return error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return new DriveError('unavailable', `${this.#options.origin} cannot be reached: ${reason}`, { cause: error });
+  }
+}
