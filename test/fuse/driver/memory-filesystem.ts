@@ -51,6 +51,18 @@ export class MemoryFilesystem implements FuseFilesystem {
     return node;
   }
 
+  /** A change that did not come through the kernel. */
+  addFile(parent: number, name: string, content: string, owner: { readonly uid: number; readonly gid: number }): void {
+    const node = this.#make(fileTypeBits.file | 0o644, owner);
+    node.write(0, Buffer.from(content));
+    this.#directory(parent).set(name, node);
+  }
+
+  /** A change that did not come through the kernel. */
+  removeName(parent: number, name: string): void {
+    this.#remove(parent, name, this.child(parent, name));
+  }
+
   lookup(_context: RequestContext, parent: number, name: string): FuseAttributes | undefined {
     const node = this.#directory(parent).get(name);
     return node === undefined ? undefined : this.#enter(node);
