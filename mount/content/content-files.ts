@@ -286,7 +286,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const row = this.ledger.row(ino);
     if (row === undefined) return undefined;
     const inode = this.#tree.inode(ino);
-    if (inode !== undefined && !row.isDirty && row.sourceVersion !== inode.version) {
+    if (inode !== undefined && !inode.contentDirty && !row.isDirty && row.sourceVersion !== inode.version) {
       // The head moved while nobody told us (a crash between two records): these bytes are of another version.
       this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
       this.#loaded.delete(row.generation);
@@ -297,7 +297,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.ledger.delete(row.generation);
       return undefined;
     }
-    const file = this.#load(row, claims);
+    const file = this.#load(isAhead(row, inode) ? { ...row, isDirty: true, isExact: false } : row, claims);
     this.#current.set(ino, file);
     return file;
   }
@@ -308,7 +308,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const size = statSync(this.#path(row.generation), { throwIfNoEntry: false })?.size;
     if (size === undefined) return undefined;
     const arrivals = this.ledger.arrivals(row.generation);
-    if (!row.isExact) return claimsAfterKill(recorded, arrivals, size);
+    if (!row.isExact || isAhead(row, this.#tree.inode(row.ino))) return claimsAfterKill(recorded, arrivals, size);
     for (const range of arrivals) recorded.present.add(range.start, Math.min(range.end, recorded.baseEnd));
     return recorded;
   }
@@ -386,8 +386,9 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
       this.#loaded.delete(row.generation);
     } else {
-      const source = inode.id === row.sourceInode ? inode.version : row.sourceVersion;
-      const file = this.#load({ ...row, isDirty: true, sourceVersion: source }, claims);
+      const ownVersion = inode.id === row.sourceInode ? inode.version : row.sourceVersion;
+      const sourceVersion = isAhead(row, inode) ? row.sourceVersion : ownVersion;
+      const file = this.#load({ ...row, isDirty: true, sourceVersion }, claims);
       file.record();
       file.closeDescriptor();
       this.#loaded.delete(row.generation);
@@ -405,4 +406,13 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.#tree.contentChanged(ino, size, this.#options.clock.nowNs());
     }
   }
+}
+
+/**
+ * Whether the content was settled as a version that the tree, after a crash, does not know of yet. Against the tree's
+ * older base all that is local may differ.
+ */
+function isAhead(row: LedgerRow, inode: LocalInode | undefined): boolean {
+  if (inode === undefined || !inode.contentDirty) return false;
+  return row.sourceInode === inode.id && row.sourceVersion > inode.version;
 }

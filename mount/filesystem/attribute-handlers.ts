@@ -1,0 +1,110 @@
+import { statfsSync } from 'node:fs';
+import { DriveError } from '../../protocol/errors.ts';
+import { limits } from '../../protocol/limits.ts';
+import { modeWithoutPrivileges } from '../fuse/fuse-filesystem.ts';
+import type { FuseAttributes, FuseSetAttributes, FuseStatfs, FuseXattrMode } from '../fuse/fuse-filesystem.ts';
+import { FuseError } from '../fuse/errno.ts';
+import type { LocalTree } from '../replica/local-tree.ts';
+import type { FileHandlers } from './file-handlers.ts';
+import { attributesOfNode, inodeOf } from './filesystem-parts.ts';
+import type { FilesystemParts } from './filesystem-parts.ts';
+
+const blockBytes = 4096;
+/** Namespaces of xattr(7) that are kept. `system.` is the kernel's: ACLs are not supported. */
+const xattrPrefixes = ['user.', 'trusted.', 'security.'];
+
+/** Attributes, extended attributes and figures of the filesystem. */
+export class AttributeHandlers {
+  readonly #parts: FilesystemParts;
+  readonly #fileHandlers: FileHandlers;
+
+  constructor(parts: FilesystemParts, fileHandlers: FileHandlers) {
+    this.#parts = parts;
+    this.#fileHandlers = fileHandlers;
+  }
+
+  getattr(nodeId: number): FuseAttributes {
+    return attributesOfNode(this.#parts, this.#parts.nodes.node(nodeId));
+  }
+
+  setattr(nodeId: number, set: FuseSetAttributes): FuseAttributes {
+    const { tree, nodes, clock, hints } = this.#parts;
+    const node = nodes.node(nodeId);
+    // By its name, a file whose content was replaced is to be found anew; through a handle it is the one that was opened.
+    if (set.fh === undefined && node.content?.isRetired === true) throw new FuseError('ESTALE');
+    if (set.size !== undefined) this.#fileHandlers.truncate(node, set.size);
+    const nowNs = clock.nowNs();
+    const inode = inodeOf(this.#parts, node);
+    const changes: {
+      -readonly [K in keyof Parameters<LocalTree['setAttributes']>[1]]: Parameters<LocalTree['setAttributes']>[1][K];
+    } = {};
+    if (set.mode !== undefined) changes.mode = set.mode & 0o7777;
+    if (set.uid !== undefined) changes.uid = set.uid;
+    if (set.gid !== undefined) changes.gid = set.gid;
+    if (set.atimeNs !== undefined) changes.atimeNs = set.atimeNs === 'now' ? nowNs : set.atimeNs;
+    if (set.mtimeNs !== undefined) changes.mtimeNs = set.mtimeNs === 'now' ? nowNs : set.mtimeNs;
+    // chown(2): for what is not a directory, a new owner never inherits setuid and setgid.
+    const isChown = (set.uid !== undefined || set.gid !== undefined) && inode.kind !== 'directory';
+    if ((isChown || set.killPrivileges) && set.mode === undefined) {
+      const mode = modeWithoutPrivileges(inode.mode);
+      if (mode !== inode.mode) changes.mode = mode;
+    }
+    if (Object.keys(changes).length > 0) {
+      tree.setAttributes(node.ino, changes, nowNs);
+      hints.changed();
+    }
+    return attributesOfNode(this.#parts, node);
+  }
+
+  getxattr(nodeId: number, name: string): Uint8Array | undefined {
+    checkXattrName(name);
+    const { tree, nodes } = this.#parts;
+    return tree.xattr(nodes.ino(nodeId), name);
+  }
+
+  listxattr(nodeId: number): readonly string[] {
+    const { tree, nodes } = this.#parts;
+    return tree.xattrNames(nodes.ino(nodeId));
+  }
+
+  setxattr(nodeId: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
+    checkXattrName(name);
+    const { tree, nodes, clock, hints } = this.#parts;
+    if (value.length > limits.xattrValueBytesMax) {
+      throw new DriveError('tooLarge', `an extended attribute has at most ${limits.xattrValueBytesMax} bytes`);
+    }
+    // The value lies in the request's buffer, which is used again.
+    tree.setXattr(nodes.ino(nodeId), name, Uint8Array.from(value), mode, clock.nowNs());
+    hints.changed();
+  }
+
+  removexattr(nodeId: number, name: string): void {
+    checkXattrName(name);
+    const { tree, nodes, clock, hints } = this.#parts;
+    tree.removeXattr(nodes.ino(nodeId), name, clock.nowNs());
+    hints.changed();
+  }
+
+  /** What is free is what the local disk has left: everything written goes there first. */
+  statfs(): FuseStatfs {
+    const { tree, cacheDirectory } = this.#parts;
+    const { inodes, bytes } = tree.totals();
+    const disk = statfsSync(cacheDirectory);
+    const toBlocks = (diskBlocks: number): number => Math.floor((diskBlocks * disk.bsize) / blockBytes);
+    return {
+      blockBytes,
+      blocks: Math.ceil(bytes / blockBytes) + toBlocks(disk.bfree),
+      blocksFree: toBlocks(disk.bfree),
+      blocksAvailable: toBlocks(disk.bavail),
+      files: inodes + disk.ffree,
+      filesFree: disk.ffree,
+      nameBytesMax: limits.nameBytesMax,
+    };
+  }
+}
+
+function checkXattrName(name: string): void {
+  if (!xattrPrefixes.some((prefix) => name.startsWith(prefix) && name.length > prefix.length)) {
+    throw new FuseError('EOPNOTSUPP', `extended attributes are ${xattrPrefixes.join('*, ')}*, not ${name}`);
+  }
+}

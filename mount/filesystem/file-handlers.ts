@@ -1,0 +1,275 @@
+import { DriveError } from '../../protocol/errors.ts';
+import { limits } from '../../protocol/limits.ts';
+import { conflictedCopyName } from '../../protocol/names.ts';
+import type { ContentFile } from '../content/content-file.ts';
+import { fallocateModes, openFlags, openReplyFlags } from '../fuse/constants.ts';
+import { FuseError } from '../fuse/errno.ts';
+import { modeWithoutPrivileges } from '../fuse/fuse-filesystem.ts';
+import type { FuseCreated, FuseOpened, FuseWriteMode, MaybePromise } from '../fuse/fuse-filesystem.ts';
+import type { RequestContext } from '../fuse/request-context.ts';
+import { Readahead } from '../hydration/readahead.ts';
+import type { LocalInode } from '../replica/local-inode.ts';
+import { entryOf, inodeOf } from './filesystem-parts.ts';
+import type { FilesystemParts } from './filesystem-parts.ts';
+import type { NameHandlers } from './name-handlers.ts';
+import type { Node } from './nodes.ts';
+
+/** One open file description of the kernel. */
+interface OpenFile {
+  readonly node: Node;
+  readonly content: ContentFile;
+  readonly readahead: Readahead;
+  /** Written to since the sync engine was last told of a close. */
+  wasWritten: boolean;
+  wasRead: boolean;
+}
+
+const dayNs = 86_400_000_000_000n;
+
+/** Open files and their bytes. */
+export class FileHandlers {
+  readonly #parts: FilesystemParts;
+  readonly #names: NameHandlers;
+  /** Tells where a conflicted copy made here has its name, since the kernel may believe there is none. */
+  readonly #nameAppeared: (parent: number, name: string) => void;
+  readonly #open = new Map<number, OpenFile>();
+  #nextFh = 1;
+
+  constructor(parts: FilesystemParts, names: NameHandlers, nameAppeared: (parent: number, name: string) => void) {
+    this.#parts = parts;
+    this.#names = names;
+    this.#nameAppeared = nameAppeared;
+  }
+
+  open(nodeId: number, flags: number, killPrivileges: boolean): FuseOpened {
+    const node = this.#parts.nodes.node(nodeId);
+    const { kind } = inodeOf(this.#parts, node);
+    if (kind === 'directory') throw new DriveError('isDirectory', 'a folder cannot be opened as a file');
+    if (kind !== 'file') throw new FuseError('ENXIO', `a ${kind} has no content`);
+    const opened = this.#register(node);
+    if ((flags & openFlags.truncate) !== 0) this.truncate(node, 0);
+    if (killPrivileges) this.#killPrivileges(node);
+    const keepsCache = node.stalePages === undefined;
+    return { fh: opened, openFlags: keepsCache ? openReplyFlags.keepCache : 0 };
+  }
+
+  create(context: RequestContext, parent: number, name: string, mode: number): FuseCreated {
+    const inode = this.#names.create(context, parent, name, 'file', { mode });
+    return this.#created(inode, { parent, name });
+  }
+
+  tmpfile(context: RequestContext, parent: number, mode: number): FuseCreated {
+    const { tree, nodes, clock } = this.#parts;
+    const inode = tree.createUnlinked(
+      this.#names.newInode(context, nodes.ino(parent), 'file', { mode }),
+      clock.nowNs(),
+    );
+    const created = this.#created(inode, undefined);
+    // The tree held it once for its maker; the node holds it now.
+    tree.release(inode.ino);
+    return created;
+  }
+
+  read(context: RequestContext, fh: number, offset: number, target: Uint8Array): MaybePromise<number> {
+    const open = this.#file(fh);
+    const { content } = open;
+    open.wasRead = true;
+    const ahead = content.isHydrated ? undefined : open.readahead.next(offset, target.length);
+    if (content.isReadable(offset, Math.min(target.length, content.size - offset))) {
+      if (ahead !== undefined) this.#parts.hydrator.readAhead(content, ahead);
+      return content.read(offset, target);
+    }
+    return this.#readWhenHydrated(context, open, offset, target, ahead);
+  }
+
+  write(fh: number, nodeId: number, offset: number, data: Uint8Array, how: FuseWriteMode): number {
+    const { node, content } = this.#fileOf(fh, nodeId);
+    const at = how.append && !how.fromCache ? content.size : offset;
+    if (at + data.length > limits.fileBytesMax) throw new DriveError('tooLarge', 'the file would be too large');
+    const sizeBefore = content.size;
+    try {
+      this.#beforeChange(node, content);
+      content.write(at, data);
+    } catch (error) {
+      const written = Math.max(0, content.size - Math.max(sizeBefore, at));
+      if (written > 0) this.#changed(node, content);
+      throw error;
+    }
+    this.#changed(node, content);
+    const open = this.#open.get(fh);
+    if (open !== undefined) open.wasWritten = true;
+    if (how.killPrivileges) this.#killPrivileges(node);
+    return data.length;
+  }
+
+  /** Sets the size, through an open file or not. */
+  truncate(node: Node, size: number): void {
+    const { nodes, tree, clock, hints } = this.#parts;
+    const { kind } = inodeOf(this.#parts, node);
+    if (kind === 'directory') throw new DriveError('isDirectory', 'a folder has no size to set');
+    if (kind !== 'file') throw new DriveError('invalidArgument', `a ${kind} has no size to set`);
+    if (size > limits.fileBytesMax) throw new DriveError('tooLarge', 'the file would be too large');
+    const wasOpen = node.opens > 0;
+    const content = node.content ?? nodes.open(node);
+    try {
+      if (size === content.size) {
+        tree.setAttributes(node.ino, { mtimeNs: clock.nowNs() }, clock.nowNs());
+        hints.changed();
+      } else {
+        this.#beforeChange(node, content);
+        content.truncate(size);
+        this.#changed(node, content);
+      }
+    } finally {
+      if (!wasOpen) nodes.close(node);
+    }
+    if (!wasOpen) hints.contentClosed(node.ino);
+  }
+
+  fallocate(fh: number, nodeId: number, offset: number, length: number, mode: number): void {
+    const { node, content } = this.#fileOf(fh, nodeId);
+    const keepsSize = (mode & fallocateModes.keepSize) !== 0;
+    const isZeroing = (mode & (fallocateModes.punchHole | fallocateModes.zeroRange)) !== 0;
+    const known = fallocateModes.keepSize | fallocateModes.punchHole | fallocateModes.zeroRange;
+    if ((mode & ~known) !== 0) throw new FuseError('EOPNOTSUPP', 'only holes, zeros and reservations are supported');
+    if (offset + length > limits.fileBytesMax) throw new DriveError('tooLarge', 'the file would be too large');
+    const end = offset + length;
+    if (!isZeroing) content.reserve(offset, length);
+    const grows = !keepsSize && end > content.size;
+    if (!isZeroing && !grows) return;
+    this.#beforeChange(node, content);
+    if (isZeroing) content.punch(offset, length);
+    if (grows) content.truncate(end);
+    this.#changed(node, content);
+  }
+
+  lseek(fh: number, offset: number, whence: 'data' | 'hole'): number {
+    const { content } = this.#file(fh);
+    if (offset >= content.size) throw new FuseError('ENXIO');
+    const data = content.dataRanges(offset)[0];
+    if (whence === 'data') {
+      if (data === undefined) throw new FuseError('ENXIO');
+      return data.start;
+    }
+    return data === undefined || data.start > offset ? offset : data.end;
+  }
+
+  flush(fh: number): void {
+    const open = this.#file(fh);
+    if (!open.wasWritten) return;
+    open.wasWritten = false;
+    this.#parts.hints.contentClosed(open.node.ino);
+  }
+
+  release(fh: number): void {
+    const open = this.#file(fh);
+    const { node } = open;
+    this.#open.delete(fh);
+    if (open.wasRead) this.#noteAccess(node);
+    if (open.wasWritten) this.#parts.hints.contentClosed(node.ino);
+    this.#parts.nodes.close(node);
+  }
+
+  /** Bytes durable first, then what names them; in mode `remote`, committed too. */
+  async fsync(context: RequestContext, fh: number): Promise<void> {
+    const { node, content } = this.#file(fh);
+    const { tree, hints, syncMode } = this.#parts;
+    await content.sync();
+    await tree.durable();
+    const inode = tree.inode(node.ino);
+    if (syncMode === 'remote' && inode !== undefined && inode.nlink > 0)
+      await hints.committed(node.ino, context.signal);
+  }
+
+  #created(inode: LocalInode, place: { readonly parent: number; readonly name: string } | undefined): FuseCreated {
+    const attributes = entryOf(this.#parts, inode, place);
+    const fh = this.#register(this.#parts.nodes.node(attributes.ino));
+    return { attributes, opened: { fh, openFlags: openReplyFlags.keepCache } };
+  }
+
+  #register(node: Node): number {
+    const content = this.#parts.nodes.open(node);
+    const fh = this.#nextFh;
+    this.#nextFh += 1;
+    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: false, wasRead: false });
+    return fh;
+  }
+
+  #file(fh: number): OpenFile {
+    const open = this.#open.get(fh);
+    if (open === undefined) throw new FuseError('EBADF');
+    return open;
+  }
+
+  /** The kernel writes a mapping back through any handle it has; its node's content is what counts. */
+  #fileOf(fh: number, nodeId: number): { readonly node: Node; readonly content: ContentFile } {
+    const open = this.#open.get(fh);
+    if (open !== undefined) return open;
+    const node = this.#parts.nodes.node(nodeId);
+    if (node.content === undefined) throw new FuseError('EBADF');
+    return { node, content: node.content };
+  }
+
+  async #readWhenHydrated(
+    context: RequestContext,
+    open: OpenFile,
+    offset: number,
+    target: Uint8Array,
+    ahead: { readonly start: number; readonly end: number } | undefined,
+  ): Promise<number> {
+    const { hydrator } = this.#parts;
+    const hydrated = hydrator.ensure(open.content, offset, target.length, context.signal);
+    if (ahead !== undefined) hydrator.readAhead(open.content, ahead);
+    await hydrated;
+    return open.content.read(offset, target);
+  }
+
+  #changed(node: Node, content: ContentFile): void {
+    if (!content.isRetired) {
+      this.#parts.tree.contentChanged(node.ino, content.size, this.#parts.clock.nowNs());
+      this.#parts.hints.changed();
+    }
+  }
+
+  /**
+   * Who writes to a content that was replaced from elsewhere meanwhile must not lose it: it becomes a conflicted copy
+   * beside the new one, and those who have it open go on with that.
+   */
+  #beforeChange(node: Node, content: ContentFile): void {
+    if (content.ino !== node.ino) this.#parts.nodes.rebind(node, content.ino);
+    if (!content.isRetired) return;
+    const { tree, nodes, files, clock, author } = this.#parts;
+    const inode = inodeOf(this.#parts, node);
+    const place = node.places.findLast(({ parent, name }) => tree.lookup(nodes.ino(parent), name)?.ino === node.ino);
+    if (place === undefined || inode.nlink === 0) return;
+    const parent = nodes.ino(place.parent);
+    const origin = { author, timeMs: clock.nowMs() };
+    let name = '';
+    for (let attempt = 1; name === '' || tree.lookup(parent, name) !== undefined; attempt += 1) {
+      name = conflictedCopyName(place.name, { ...origin, attempt });
+    }
+    const { mode, uid, gid } = inode;
+    const owner = { uid: uid ?? this.#parts.owner.uid, gid: gid ?? this.#parts.owner.gid };
+    const copy = tree.create(parent, name, { kind: 'file', mode, ...owner, rdev: 0, target: null }, clock.nowNs());
+    files.adopt(content, copy.ino);
+    nodes.rebind(node, copy.ino);
+    nodes.addPlace(node, { parent: place.parent, name });
+    this.#nameAppeared(place.parent, name);
+  }
+
+  #killPrivileges(node: Node): void {
+    const { mode } = inodeOf(this.#parts, node);
+    const kept = modeWithoutPrivileges(mode);
+    if (kept !== mode) this.#parts.tree.setAttributes(node.ino, { mode: kept }, this.#parts.clock.nowNs());
+  }
+
+  /** As mount option relatime does: once after a change, and once a day. Stays on this mount. */
+  #noteAccess(node: Node): void {
+    const { tree, clock } = this.#parts;
+    const inode = tree.inode(node.ino);
+    if (inode === undefined) return;
+    const nowNs = clock.nowNs();
+    const isDue = inode.atimeNs <= inode.mtimeNs || inode.atimeNs <= inode.ctimeNs || nowNs - inode.atimeNs >= dayNs;
+    if (isDue) tree.setAttributes(node.ino, { atimeNs: nowNs }, nowNs);
+  }
+}
