@@ -5,7 +5,7 @@ import type { XmlAttribute, XmlElement } from './xml-element.ts';
 
 const depthMax = 64;
 const attributesMax = 64;
-const elementsMax = 10_000;
+const elementsMaxDefault = 10_000;
 
 /** An element under construction. */
 interface OpenElement extends XmlElement {
@@ -28,7 +28,7 @@ export class XmlTreeParser {
   #elements = 0;
   #attributes = 0;
 
-  constructor() {
+  constructor(elementsMax = elementsMaxDefault) {
     // Without a prototype: saxes looks names up in this object, and would find "constructor" in a plain one.
     const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
     this.#parser.ENTITIES = Object.assign(Object.create(null) as Record<string, string>, entities);
@@ -88,8 +88,8 @@ function attributesOf(tag: SaxesTagNS): XmlAttribute[] {
 }
 
 /** Parses a whole document, as `XmlTreeParser` does. */
-export function parseXml(text: string): XmlElement {
-  const parser = new XmlTreeParser();
+export function parseXml(text: string, elementsMax = elementsMaxDefault): XmlElement {
+  const parser = new XmlTreeParser(elementsMax);
   parser.write(text);
   return parser.finish();
 }

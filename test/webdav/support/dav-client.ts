@@ -6,11 +6,20 @@ import { davChildren, textOf } from '../../../gateway/webdav/xml-element.ts';
 import type { XmlElement } from '../../../gateway/webdav/xml-element.ts';
 import type { Stand, StandUser } from './stand.ts';
 
-export interface DavAnswer {
+export class DavAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  readonly text: string;
+
+  constructor(status: number, headers: IncomingHttpHeaders, body: Buffer) {
+    this.status = status;
+    this.headers = headers;
+    this.body = body;
+  }
+
+  get text(): string {
+    return this.body.toString();
+  }
 }
 
 /** One `DAV:response` of a multistatus: properties by local name, with the status they came under. */
@@ -66,7 +75,7 @@ export class DavClient {
       response.on('error', reject);
       response.on('end', () => {
         const whole = Buffer.concat(pieces);
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: whole, text: whole.toString() });
+        resolve(new DavAnswer(response.statusCode ?? 0, response.headers, whole));
       });
     });
     request.end(body);
@@ -103,7 +112,7 @@ export class DavClient {
 }
 
 export function parseMultistatus(text: string): DavResource[] {
-  return davChildren(parseXml(text), 'response').map((response) => {
+  return davChildren(parseXml(text, 1_000_000), 'response').map((response) => {
     const found = new Map<string, XmlElement>();
     const statuses = new Map<string, number>();
     for (const propstat of davChildren(response, 'propstat')) {
