@@ -1,5 +1,5 @@
 import type { ReplicaDatabase, Statement } from './database.ts';
-import { inodeColumns, kindNumber, rowToInode } from './inode-table.ts';
+import { inodeColumns, rowToInode } from './inode-table.ts';
 import type { InodeRow, InodeTable } from './inode-table.ts';
 import type { Ino, LocalEntry } from './local-inode.ts';
 
@@ -8,8 +8,6 @@ export interface LocalPlace {
   readonly parent: Ino;
   readonly name: string;
 }
-
-const directoryKind = kindNumber('directory');
 
 /** Which name leads where, as it is visible here. Keeps link counts and parents of the inodes. */
 export class DentryTable {
@@ -100,18 +98,5 @@ export class DentryTable {
     } else {
       this.#addLink.run(-1, row.ino);
     }
-  }
-
-  /** Counts an inode that turned out to be a directory where its names are. */
-  becameDirectory(ino: Ino): void {
-    for (const place of this.namesOf(ino)) {
-      this.#addSubdirectory.run(1, place.parent);
-      this.#db.run('update inodes set parent = ? where ino = ?', place.parent, ino);
-    }
-    const { count } = this.#db.get(
-      'select count(*) as count from dentries d join inodes i on i.ino = d.ino where d.parent = ? and i.known = 1 and i.kind = ?',
-      ...[ino, directoryKind],
-    ) as { count: number };
-    this.#db.run('update inodes set subdirectories = ? where ino = ?', count, ino);
   }
 }

@@ -36,6 +36,7 @@ export class ReplicaState {
   readonly settings: ReplicaSettings;
   /** Inodes kept alive by open files. */
   readonly holds = new Map<Ino, number>();
+  #deferred: Set<Ino> | undefined;
 
   constructor(db: ReplicaDatabase, namespace: NamespaceId, environment: ReplicaEnvironment) {
     this.db = db;
@@ -87,8 +88,25 @@ export class ReplicaState {
     if (current !== undefined) this.collect(current.ino);
   }
 
+  /** Runs `body` and lets go of inodes only after it, so that one on its way between two places is not lost. */
+  keepingInodes<Result>(body: () => Result): Result {
+    if (this.#deferred !== undefined) return body();
+    const deferred = new Set<Ino>();
+    this.#deferred = deferred;
+    try {
+      return body();
+    } finally {
+      this.#deferred = undefined;
+      for (const ino of deferred) this.collect(ino);
+    }
+  }
+
   /** Lets go of an inode without names, unless something still needs it. */
   collect(ino: Ino): void {
+    if (this.#deferred !== undefined) {
+      this.#deferred.add(ino);
+      return;
+    }
     const row = this.inodes.get(ino);
     if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
     if (row.contentDirty) {
@@ -105,13 +123,16 @@ export class ReplicaState {
 
   /** Whether `ino` is `ancestor` or lies below it, as visible here. */
   isWithin(ino: Ino, ancestor: Ino): boolean {
-    for (let at = ino; ;) {
+    const seen = new Set<Ino>();
+    for (let at = ino; !seen.has(at);) {
       if (at === ancestor) return true;
       if (at === rootIno) return false;
+      seen.add(at);
       const row = this.inodes.get(at);
       if (row === undefined || row.parent === 0) return false;
       at = row.parent;
     }
+    return false;
   }
 
   row(ino: Ino): InodeRow | undefined {

@@ -1,11 +1,14 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import type BetterSqlite3 from 'better-sqlite3';
 import { DriveError } from '../../protocol/errors.ts';
-import type { NamespaceId } from '../../protocol/ids.ts';
+import type { ChangeBatch } from '../../protocol/changes.ts';
+import type { Cursor, NamespaceId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import type { CommitResult } from '../../protocol/operations.ts';
 import { ReplicaDatabase } from './database.ts';
 import type { GroupCommit } from './database.ts';
 import type { InodeRow } from './inode-table.ts';
+import type { Invalidation } from './invalidation.ts';
 import { LocalChanges } from './local-changes.ts';
 import { rootIno } from './local-inode.ts';
 import type { Ino, LocalEntry, LocalInode } from './local-inode.ts';
@@ -13,6 +16,8 @@ import type { LocalTree, NewInode, RenameMode } from './local-tree.ts';
 import { ReplicaState } from './replica-state.ts';
 import type { ReplicaEnvironment } from './replica-state.ts';
 import type { ReplicaSettings } from './settings.ts';
+import { SyncedReplica } from './synced-replica.ts';
+import type { DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
 
 export interface ReplicaOptions extends ReplicaEnvironment {
   /** A file (made with mode 0600 if it is missing), `:memory:`, or a database that is open already. */
@@ -33,17 +38,19 @@ export function openReplica(options: ReplicaOptions): Replica {
 }
 
 /** The mount's local copy of a namespace: see `LocalTree` and `SyncedTree` for what it promises. */
-export class Replica implements LocalTree {
+export class Replica implements LocalTree, SyncedTree {
   /** Small facts that others keep here (the content layer's boot id and whether it was closed cleanly). */
   readonly settings: ReplicaSettings;
   readonly #db: ReplicaDatabase;
   readonly #state: ReplicaState;
   readonly #changes: LocalChanges;
+  readonly #synced: SyncedReplica;
 
   constructor(options: ReplicaOptions) {
     this.#db = new ReplicaDatabase(options.path, options.clock, options.groupCommit ?? groupCommitDefault);
     this.#state = new ReplicaState(this.#db, options.namespace, options);
     this.#changes = new LocalChanges(this.#state);
+    this.#synced = new SyncedReplica(this.#state);
     this.settings = this.#state.settings;
     const held = this.settings.get('namespace');
     if (held === undefined) this.settings.set('namespace', options.namespace);
@@ -165,6 +172,46 @@ export class Replica implements LocalTree {
 
   durable(): Promise<void> {
     return this.#db.durable();
+  }
+
+  cursor(): Cursor {
+    return this.#synced.cursor();
+  }
+
+  startSnapshot(): void {
+    this.#synced.startSnapshot();
+  }
+
+  applyRemote(batch: ChangeBatch): readonly Invalidation[] {
+    return this.#synced.applyRemote(batch);
+  }
+
+  dirtySummary(): ReturnType<SyncedTree['dirtySummary']> {
+    return this.#synced.dirtySummary();
+  }
+
+  dirtyContents(limit: number): readonly DirtyContent[] {
+    return this.#synced.dirtyContents(limit);
+  }
+
+  contentUploaded(ino: Ino, sequence: number, manifest: Manifest): void {
+    this.#synced.contentUploaded(ino, sequence, manifest);
+  }
+
+  planCommit(operationsMax: number, nowMs: number): PlannedCommit | undefined {
+    return this.#synced.planCommit(operationsMax, nowMs);
+  }
+
+  unsettledCommit(): PlannedCommit | undefined {
+    return this.#synced.unsettledCommit();
+  }
+
+  settle(plan: PlannedCommit, result: CommitResult, own: readonly ChangeBatch[]): Settled {
+    return this.#synced.settle(plan, result, own);
+  }
+
+  abandonPlan(plan: PlannedCommit): void {
+    this.#synced.abandonPlan(plan);
   }
 
   /** Makes all changes durable and closes the database. */

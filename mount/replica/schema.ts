@@ -103,7 +103,14 @@ create table if not exists remote_losses (
   ino integer not null,
   parent integer not null,
   name text not null,
+  moved_here integer not null,
   primary key (ino, parent, name)
+) without rowid;
+
+create table if not exists snapshot_places (
+  parent integer not null,
+  name text not null,
+  primary key (parent, name)
 ) without rowid;
 
 create table if not exists plan (

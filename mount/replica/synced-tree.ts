@@ -32,9 +32,18 @@ export interface ContentMove {
   readonly to: Ino;
 }
 
+/** Content up to `sequence` is committed as `manifest`; what was changed since is dirty on top of it. */
+export interface DrainedContent {
+  readonly ino: Ino;
+  readonly sequence: number;
+  readonly manifest: Manifest;
+}
+
 export interface Settled {
   readonly invalidations: readonly Invalidation[];
   readonly contentMoves: readonly ContentMove[];
+  /** What the content layer is to be told with `drained`, after the moves. */
+  readonly drained: readonly DrainedContent[];
   /** Files whose visible content became exactly the committed one: nothing of theirs is dirty any more. */
   readonly cleaned: readonly Ino[];
   /** The conflicted copies this commit made. */
@@ -45,6 +54,12 @@ export interface Settled {
 export interface SyncedTree {
   /** The cursor up to which remote changes are applied; 0 before the first load. */
   cursor(): Cursor;
+
+  /**
+   * The batches that follow are a snapshot from cursor 0: what it does not have is gone on the server. What is dirty
+   * here stays dirty.
+   */
+  startSnapshot(): void;
 
   /**
    * Applies one batch below what is dirty: what was not touched here takes the remote state; what was touched stays
