@@ -1,6 +1,5 @@
 import type { Change } from '../../protocol/changes.ts';
 import type { LocalPlace } from './dentry-table.ts';
-import type { Ino } from './local-inode.ts';
 import type { ReplicaState } from './replica-state.ts';
 
 const setting = 'loadingSnapshot';
