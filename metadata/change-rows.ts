@@ -48,9 +48,9 @@ export class ChangeRows {
 
   /** All that the commit at `cursor` changed. */
   async *of(cursor: Cursor): AsyncGenerator<readonly Change[]> {
-    yield* this.#statePages(sql`i.since = ${cursor}`);
+    yield* this.#statePages(sql`i.since > 0 and i.since = ${cursor}`);
     yield* this.#gonePages(cursor);
-    yield* this.#namePages(sql`d.since = ${cursor}`, (row) => row.inode);
+    yield* this.#namePages(sql`d.since > 0 and d.since = ${cursor}`, (row) => row.inode);
     const replaced = sql`exists (select 1 from dentries n where n.namespace = d.namespace and n.parent = d.parent
       and n.name = d.name and n.since = ${cursor})`;
     yield* this.#namePages(sql`d.until = ${cursor} and not ${replaced}`, () => null);
@@ -94,7 +94,8 @@ export class ChangeRows {
   ): RawBuilder<Row> {
     const column = sql.ref(`${alias}.${edge}`);
     const namespace = sql.ref(`${alias}.namespace`);
-    return sql<Row>`${select} where ${namespace} = ${this.#namespace} and ${column} > ${after} and ${column} <= ${through}`;
+    return sql<Row>`${select} where ${namespace} = ${this.#namespace} and ${column} > 0
+      and ${column} > ${after} and ${column} <= ${through}`;
   }
 
   async *#statePages(which: RawBuilder<unknown>): AsyncGenerator<readonly Change[]> {

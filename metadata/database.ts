@@ -64,6 +64,21 @@ export class Session {
     return this.#dialect.pairs(values);
   }
 
+  /** See `Dialect.each`. */
+  each(wanted: RawBuilder<unknown>, table: string, alias: string, condition: RawBuilder<unknown>): RawBuilder<unknown> {
+    return this.#dialect.each(wanted, table, alias, condition);
+  }
+
+  /** See `Dialect.isAmong`. */
+  isAmong(select: RawBuilder<unknown>): RawBuilder<boolean> {
+    return this.#dialect.isAmong(select);
+  }
+
+  /** Where a row of the table called `alias` lies, for `isAmong`. */
+  rowAddress(alias: string): RawBuilder<unknown> {
+    return sql.ref(`${alias}.${this.#dialect.rowAddress}`);
+  }
+
   get forUpdate(): RawBuilder<unknown> {
     return this.#dialect.forUpdate;
   }
@@ -76,6 +91,11 @@ export class Session {
 
   async lockSchema(): Promise<void> {
     if (this.#dialect.lockSchema !== null) await this.query(this.#dialect.lockSchema);
+  }
+
+  async planAlike(table: string): Promise<void> {
+    const statement = this.#dialect.planAlike(table);
+    if (statement !== null) await this.query(statement);
   }
 
   /** Puts the dialect's types in for `{text}`, `{integer}` and `{bytes}`. */

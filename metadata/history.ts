@@ -37,8 +37,8 @@ export async function versionsAt(
     const rows = await session.inSlices(
       inodes,
       (slice) =>
-        sql<VersionRow>`select inode, version, size, time_ms, author from versions
-          where namespace = ${namespace} and inode in (select value from ${session.list(slice)} as wanted)`,
+        sql<VersionRow>`select v.inode, v.version, v.size, v.time_ms, v.author
+          from ${session.each(session.list(slice), 'versions', 'v', sql`v.namespace = ${namespace} and v.inode = wanted.value`)}`,
     );
     const stood = rows.filter((row) => stays.some((stay) => stoodDuring(row, stay, rows)));
     stood.sort((a, b) => b.version - a.version || (a.inode < b.inode ? -1 : 1));

@@ -30,8 +30,8 @@ export class SqlBlockIndex implements BlockIndex {
         hashes,
         (slice) =>
           sql<LocatedRow>`select b.hash, b.pack, b.pack_offset, b.stored_length, b.length, b.encoding, p.byte_length,
-            p.key_id, p.wrapped_key from blocks b join packs p on p.pack = b.pack
-            where b.hash in (select value from ${session.list(slice)} as wanted)`,
+            p.key_id, p.wrapped_key from (select b.* from ${session.each(session.list(slice), 'blocks', 'b', sql`b.hash = wanted.value`)}) as b
+            join packs p on p.pack = b.pack`,
       ),
     );
     return new Map(rows.map((row) => [row.hash, locatedBlock(row)]));

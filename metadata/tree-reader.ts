@@ -67,12 +67,16 @@ export class TreeReader {
       type Step = InodeRow & { readonly depth: number };
       const deepest = await session.first(
         sql<Step>`with recursive walk (depth, inode) as (
-            select 0 as depth, ${root} as inode
+            select 0 as depth, id as inode from namespaces where id = ${root}
             union all
-            select w.depth + 1, d.inode from walk w
-            join ${session.list(path.map(storable))} as step on step.position = w.depth
-            join dentries d on d.namespace = ${namespace} and d.parent = w.inode and d.name = step.value
-              and ${standsAt('d', at)})
+            select wanted.depth + 1, d.inode from ${session.each(
+              sql`walk`,
+              'dentries',
+              'd',
+              sql`d.namespace = ${namespace} and d.parent = wanted.inode and d.name = (select step.value
+                from ${session.list(path.map(storable))} as step where step.position = wanted.depth)
+                and ${standsAt('d', at)}`,
+            )})
           select w.depth, ${inodeColumns} from walk w
           join inodes i on i.namespace = ${namespace} and i.inode = w.inode and ${standsAt('i', at)}
           order by w.depth desc limit 1`,

@@ -37,8 +37,10 @@ export async function checkBlocks(
   const rows = await session.inSlices(
     hashes,
     (slice) =>
-      sql<{ hash: BlockHash; length: number }>`select hash, length from blocks
-        where hash in (select value from ${session.list(slice)} as wanted)`,
+      sql<{
+        hash: BlockHash;
+        length: number;
+      }>`select b.hash, b.length from ${session.each(session.list(slice), 'blocks', 'b', sql`b.hash = wanted.value`)}`,
   );
   const stored = new Map(rows.map((row) => [row.hash, row.length]));
   for (const [hash, length] of lengths) if (stored.get(hash) !== length) throw wrongLength(hash);

@@ -31,9 +31,13 @@ export class TreeLoader {
       inodes,
       (slice) =>
         sql<InodeRow & { until: number | null }>`select i.until, ${inodeColumns}
-          from ${this.#session.list(slice)} as wanted cross join inodes i
-          where i.namespace = ${this.#namespace} and i.inode = wanted.value and i.since = (select max(newest.since)
+          from ${this.#session.each(
+            this.#session.list(slice),
+            'inodes',
+            'i',
+            sql`i.namespace = ${this.#namespace} and i.inode = wanted.value and i.since = (select max(newest.since)
             from inodes newest where newest.namespace = ${this.#namespace} and newest.inode = wanted.value)`,
+          )}`,
     );
     return rows.map((row) => ({ state: stateOfRow(row), alive: row.until === null }));
   }
@@ -43,8 +47,7 @@ export class TreeLoader {
     const rows = await this.#session.inSlices(
       inodes,
       (slice) =>
-        sql<NameRow>`select d.parent, d.name, d.inode from ${this.#session.list(slice)} as wanted cross join dentries d
-          where d.namespace = ${this.#namespace} and d.inode = wanted.value and d.until is null`,
+        sql<NameRow>`select d.parent, d.name, d.inode from ${this.#session.each(this.#session.list(slice), 'dentries', 'd', sql`d.namespace = ${this.#namespace} and d.inode = wanted.value and d.until is null`)}`,
     );
     return rows.map((row) => ({ inode: row.inode, place: { parent: row.parent, name: row.name } }));
   }
@@ -55,9 +58,13 @@ export class TreeLoader {
     const rows = await this.#session.inSlices(
       pairs,
       (slice) =>
-        sql<NameRow>`select d.parent, d.name, d.inode from ${this.#session.pairs(slice)} as wanted cross join dentries d
-          where d.namespace = ${this.#namespace} and d.parent = wanted.first and d.name = wanted.second
+        sql<NameRow>`select d.parent, d.name, d.inode from ${this.#session.each(
+          this.#session.pairs(slice),
+          'dentries',
+          'd',
+          sql`d.namespace = ${this.#namespace} and d.parent = wanted.first and d.name = wanted.second
           and d.until is null`,
+        )}`,
     );
     return new Map(rows.map((row) => [`${row.parent}/${row.name}`, row.inode]));
   }
@@ -76,8 +83,7 @@ export class TreeLoader {
       directories,
       (slice) =>
         sql<{ parent: InodeId; count: number }>`select d.parent, count(*) as count
-          from ${this.#session.list(slice)} as wanted cross join dentries d
-          where d.namespace = ${this.#namespace} and d.parent = wanted.value and d.until is null group by d.parent`,
+          from ${this.#session.each(this.#session.list(slice), 'dentries', 'd', sql`d.namespace = ${this.#namespace} and d.parent = wanted.value and d.until is null`)} group by d.parent`,
     );
     return new Map(rows.map((row) => [row.parent, row.count]));
   }
@@ -90,8 +96,12 @@ export class TreeLoader {
         sql<{ inode: InodeId }>`with recursive up (inode) as (
             select value as inode from ${this.#session.list(slice)} as start
             union
-            select d.parent from up cross join dentries d
-            where d.namespace = ${this.#namespace} and d.inode = up.inode and d.until is null)
+            select d.parent from ${this.#session.each(
+              sql`up`,
+              'dentries',
+              'd',
+              sql`d.namespace = ${this.#namespace} and d.inode = wanted.inode and d.until is null`,
+            )})
           select inode from up`,
     );
     return rows.map((row) => row.inode);
@@ -113,9 +123,13 @@ export class TreeLoader {
     const rows = await this.#session.inSlices(
       versions.map(([inode, version]) => [inode, String(version)] as const),
       (slice) =>
-        sql<Row>`select v.inode, v.version, v.manifest from ${this.#session.pairs(slice)} as wanted
-          cross join versions v where v.namespace = ${this.#namespace} and v.inode = wanted.first
+        sql<Row>`select v.inode, v.version, v.manifest from ${this.#session.each(
+          this.#session.pairs(slice),
+          'versions',
+          'v',
+          sql`v.namespace = ${this.#namespace} and v.inode = wanted.first
           and v.version = cast(wanted.second as bigint) and v.entries <= ${limits.inlineManifestEntriesMax}`,
+        )}`,
     );
     return new Map(rows.map((row) => [`${row.inode}/${row.version}`, decodeManifest(row.manifest)]));
   }

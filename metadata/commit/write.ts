@@ -81,8 +81,14 @@ async function writePlaces(
   await session.inSlices(
     pairs,
     (slice) =>
-      sql`update dentries set until = ${work.cursor} where namespace = ${namespace} and until is null
-        and (parent, name) in (select first, second from ${session.pairs(slice)} as ended)`,
+      sql`update dentries set until = ${work.cursor} where ${session.isAmong(
+        sql`select ${session.rowAddress('d')} from ${session.each(
+          session.pairs(slice),
+          'dentries',
+          'd',
+          sql`d.namespace = ${namespace} and d.parent = wanted.first and d.name = wanted.second and d.until is null`,
+        )}`,
+      )}`,
   );
   const rows = places.flatMap(({ place, now }) =>
     now === null ? [] : [{ namespace, parent: place.parent, name: place.name, inode: now, since: work.cursor }],
@@ -100,8 +106,14 @@ async function writeInodes(
   await session.inSlices(
     ended,
     (slice) =>
-      sql`update inodes set until = ${work.cursor} where namespace = ${namespace} and until is null
-        and inode in (select value from ${session.list(slice)} as ended)`,
+      sql`update inodes set until = ${work.cursor} where ${session.isAmong(
+        sql`select ${session.rowAddress('i')} from ${session.each(
+          session.list(slice),
+          'inodes',
+          'i',
+          sql`i.namespace = ${namespace} and i.inode = wanted.value and i.until is null`,
+        )}`,
+      )}`,
   );
   const rows = inodes.flatMap(({ after }) => (after === null ? [] : [rowOfState(namespace, after, work.cursor)]));
   await session.insert('inodes', rows);
