@@ -1,6 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { LRUCache } from 'lru-cache';
 import type { Accounts, Caller } from '../protocol/accounts.ts';
 import type { Clock } from '../protocol/environment.ts';
 import { DriveError, isDriveError } from '../protocol/errors.ts';
@@ -8,10 +6,6 @@ import { BoundedTurns } from './bounded-turns.ts';
 import { parseCredentials } from './credentials.ts';
 import { FailureLimiter } from './failure-limiter.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
-
-/** How long a user's own password is not checked again, so that a WebDAV client does not cost an scrypt a request. */
-const passwordCacheMs = 60_000;
-const passwordCacheMax = 1_000;
 
 export interface AuthenticatorOptions {
   readonly accounts: Accounts;
@@ -25,20 +19,12 @@ export class Authenticator {
   readonly #limits: GatewayLimits;
   readonly #failures: FailureLimiter;
   readonly #passwordTurns: BoundedTurns;
-  /** Callers by a keyed hash of name and password; the key dies with the process. */
-  readonly #checkedPasswords: LRUCache<string, Caller>;
-  readonly #cacheKey = randomBytes(32);
 
   constructor({ accounts, clock, limits }: AuthenticatorOptions) {
     this.#accounts = accounts;
     this.#limits = limits;
     this.#failures = new FailureLimiter({ clock, windowMs: limits.failureWindowMs });
     this.#passwordTurns = new BoundedTurns(limits.passwordChecksMax, limits.passwordChecksWaitingMax);
-    this.#checkedPasswords = new LRUCache({
-      max: passwordCacheMax,
-      ttl: passwordCacheMs,
-      perf: { now: () => clock.nowMs() },
-    });
   }
 
   /** The caller behind a device token. Throws `unauthenticated` or `rateLimited`. */
@@ -55,18 +41,9 @@ export class Authenticator {
     const credentials = parseCredentials(request.headers.authorization);
     if (credentials.scheme === 'bearer') return this.#token(request, credentials.token);
     const { user, password } = credentials;
-    const cacheKey = createHmac('sha256', this.#cacheKey).update(`${user.length}:${user}${password}`).digest('hex');
-    const cached = this.#checkedPasswords.get(cacheKey);
-    if (cached !== undefined) return cached;
-    const caller = await this.#limited(request, user, () =>
-      this.#passwordTurns.run(async () => {
-        // Requests that waited for the same password need not check it again.
-        return this.#checkedPasswords.get(cacheKey) ?? (await this.#accounts.verifyBasic(user, password));
-      }),
+    return this.#limited(request, user, () =>
+      this.#passwordTurns.run(() => this.#accounts.verifyBasic(user, password)),
     );
-    // An app password can be revoked and must stop working at once, so only the user's own is remembered.
-    if (caller.device === null) this.#checkedPasswords.set(cacheKey, caller);
-    return caller;
   }
 
   /** The caller with this name and password, for logging in. Throws likewise. */

@@ -152,7 +152,9 @@ class GatewayDoors {
       return this.#webdav(request, response, caller);
     }
     if (!path.startsWith('/api/')) throw new DriveError('notFound', `nothing is here; WebDAV is at ${webdavPrefix}/`);
-    const parts = { store: metadata, blockStore, authenticator: this.#authenticator, bodies: this.#bodies, logger };
+    const { syncLatency } = this.hub;
+    const shared = { authenticator: this.#authenticator, bodies: this.#bodies, syncLatency };
+    const parts = { store: metadata, blockStore, logger, ...shared };
     await handleApi(parts, { request, response, path, signal, identified });
   }
 }

@@ -6,6 +6,7 @@ import type { MetadataStore } from '../../protocol/metadata-store.ts';
 import type { Metadata } from '../../protocol/metadata.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { DriveBlocks } from '../drive-blocks.ts';
+import type { SyncLatency } from '../notifications/sync-latency.ts';
 import type { RequestBodies } from '../request-body.ts';
 
 /** One call of the API under way. */
@@ -18,6 +19,7 @@ export interface ApiCall {
   readonly store: MetadataStore;
   readonly authenticator: Authenticator;
   readonly bodies: RequestBodies;
+  readonly syncLatency: SyncLatency;
 }
 
 /** A call whose caller has shown a token. */

@@ -9,6 +9,7 @@ import { apiPrefix, wireVersion } from '../../protocol/wire/wire-version.ts';
 import type { Authenticator } from '../authenticator.ts';
 import { DriveBlocks } from '../drive-blocks.ts';
 import type { StoredBlocks } from '../drive-blocks.ts';
+import type { SyncLatency } from '../notifications/sync-latency.ts';
 import type { RequestBodies } from '../request-body.ts';
 import type { ApiCall } from './api-call.ts';
 import { namespacedRoutes, plainRoutes } from './api-routes.ts';
@@ -19,6 +20,7 @@ export interface ApiHandlerParts {
   readonly blockStore: StoredBlocks;
   readonly authenticator: Authenticator;
   readonly bodies: RequestBodies;
+  readonly syncLatency: SyncLatency;
   readonly logger: Logger;
 }
 
@@ -42,8 +44,9 @@ export async function handleApi(
 ): Promise<void> {
   const { route, namespace } = findRoute(path);
   if (request.method !== 'POST') throw new DriveError('invalidArgument', 'every call of the API is a POST');
-  const { store, blockStore, authenticator, bodies, logger } = parts;
-  const call: ApiCall = { request, response, signal, logger, store, authenticator, bodies };
+  const { blockStore, ...shared } = parts;
+  const { store, authenticator } = shared;
+  const call: ApiCall = { ...shared, request, response, signal };
   if (route.scope === 'public') return route.answer(call);
   const caller = await authenticator.bearer(request);
   identified(caller);

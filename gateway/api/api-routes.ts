@@ -74,7 +74,11 @@ const namespaceRoutes: readonly Entry[] = [
     return {};
   }),
   forNamespace(endpoints.namespace, (_, { metadata, namespace }) => metadata.namespace(namespace)),
-  forNamespace(endpoints.commit, (request, { metadata, namespace }) => metadata.commit(namespace, request)),
+  forNamespace(endpoints.commit, async (request, { metadata, namespace, caller, syncLatency }) => {
+    const result = await metadata.commit(namespace, request);
+    syncLatency.committedBy({ namespace, cursor: result.cursor }, caller.device);
+    return result;
+  }),
   forNamespace(endpoints.lookup, ({ place, at }, { metadata, namespace }) => metadata.lookup(namespace, place, at)),
   forNamespace(endpoints.resolve, ({ path, at }, { metadata, namespace }) => metadata.resolve(namespace, path, at)),
   forNamespace(endpoints.list, ({ directory, page, at }, { metadata, namespace }) =>

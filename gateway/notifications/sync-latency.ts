@@ -24,11 +24,10 @@ export class SyncLatency {
     this.#commits.set(keyOf(commit), { atMs: this.#clock.nowMs(), author: null });
   }
 
-  /** Its author needs not be told of it, so its "applied" measures nothing. */
+  /** Its author need not be told of it, so that device's "applied" measures nothing. */
   committedBy(commit: Notification, author: DeviceId | null): void {
     const known = this.#commits.peek(keyOf(commit));
-    if (known === undefined) this.#commits.set(keyOf(commit), { atMs: this.#clock.nowMs(), author });
-    else known.author = author;
+    if (known !== undefined) known.author ??= author;
   }
 
   applied(commit: Notification, device: DeviceId | null): void {
