@@ -38,6 +38,7 @@ export const errno = {
   EHOSTUNREACH: 113,
   ESTALE: 116,
   EDQUOT: 122,
+  ECANCELED: 125,
 } as const;
 
 export type ErrnoName = keyof typeof errno;
@@ -95,23 +96,30 @@ export function errnoOfCode(code: DriveErrorCode): number {
     case 'unsupported':
       return errno.EOPNOTSUPP;
     case 'cancelled':
-      return errno.EINTR;
+      return errno.ECANCELED;
     case 'corrupt':
     case 'internal':
       return errno.EIO;
   }
 }
 
-/** The errno that answers whatever a handler threw. */
-export function errnoOf(error: unknown): number {
+/**
+ * The errno that answers whatever a handler threw. Giving up is EINTR only to a caller who was `interrupted`: others
+ * would try again for ever, as EINTR asks them to.
+ */
+export function errnoOf(error: unknown, interrupted: boolean): number {
   if (error instanceof FuseError) return error.errno;
-  if (error instanceof Error && error.name === 'AbortError') return errno.EINTR;
-  return errnoOfCode(asDriveError(error).code);
+  const code = isAbort(error) ? 'cancelled' : asDriveError(error).code;
+  return code === 'cancelled' && interrupted ? errno.EINTR : errnoOfCode(code);
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** Whether what was thrown says that something is wrong with Holdfast itself, not with what was asked. */
 export function isDefect(error: unknown): boolean {
   if (error instanceof FuseError) return false;
   if (error instanceof DriveError) return error.code === 'internal';
-  return !(error instanceof Error && error.name === 'AbortError');
+  return !isAbort(error);
 }

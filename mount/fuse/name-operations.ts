@@ -32,7 +32,7 @@ function writeEntryOrNegative(reply: Reply, attributes: FuseAttributes | undefin
 function defineMakingOperations(table: OperationTable, filesystem: FuseFilesystem): void {
   table.define(opcodes.symlink, filesystem.symlink?.bind(filesystem), (symlink) => ({
     bodyBytesMin: 4,
-    call: (request, context) => symlink(context, request.nodeId, request.name(0), request.name(request.nameEnd(0) + 1)),
+    call: (request, context) => symlink(context, request.nodeId, request.name(0), request.text(request.nameEnd(0) + 1)),
     encode: writeEntry,
   }));
   table.define(opcodes.mknod, filesystem.mknod?.bind(filesystem), (mknod) => ({

@@ -1,3 +1,4 @@
+import { limits } from '../../protocol/limits.ts';
 import { FuseError } from './errno.ts';
 import type { FuseSetAttributes } from './fuse-filesystem.ts';
 import { setattrBits } from './constants.ts';
@@ -87,10 +88,16 @@ export class Request {
     return this.buffer.subarray(start, start + length);
   }
 
-  /** The NUL-terminated name at `offset`; throws EILSEQ unless it is valid UTF-8. */
+  /** The NUL-terminated name at `offset`; throws ENAMETOOLONG beyond 255 bytes, EILSEQ unless it is valid UTF-8. */
   name(offset: number): string {
-    const start = requestHeaderBytes + offset;
-    return this.#text(start, this.nameEnd(offset) + requestHeaderBytes);
+    const end = this.nameEnd(offset);
+    if (end - offset > limits.nameBytesMax) throw new FuseError('ENAMETOOLONG');
+    return this.#text(requestHeaderBytes + offset, requestHeaderBytes + end);
+  }
+
+  /** As `name`, of any length: the target of a symlink. */
+  text(offset: number): string {
+    return this.#text(requestHeaderBytes + offset, requestHeaderBytes + this.nameEnd(offset));
   }
 
   /** Where the name at `offset` ends: the offset of its NUL. */

@@ -115,7 +115,7 @@ export class FuseSession {
       if (value instanceof Promise) this.#park(operation, opcode, context, value);
       else this.#answer(operation, reply, value);
     } catch (error) {
-      this.#fail(reply, error, opcode);
+      this.#fail(reply, error, opcode, context);
     }
   }
 
@@ -133,7 +133,7 @@ export class FuseSession {
 
     const settled = value
       .then((result) => this.#answer(operation, reply, result))
-      .catch((error: unknown) => this.#fail(reply, error, opcode))
+      .catch((error: unknown) => this.#fail(reply, error, opcode, context))
       .finally(() => {
         this.#pending.delete(context.unique);
         this.#replies.giveBack(reply);
@@ -142,10 +142,10 @@ export class FuseSession {
     this.#pending.set(context.unique, { context, settled });
   }
 
-  #fail(reply: Reply, error: unknown, opcode: number): void {
+  #fail(reply: Reply, error: unknown, opcode: number, context: RequestContext): void {
     if (isDefect(error)) this.#options.onDefect(error, opcode);
     if (opcode === opcodes.readdirplus) for (const ino of enteredInos(reply)) this.#forget(ino, 1);
-    this.#send(reply, errnoOf(error));
+    this.#send(reply, errnoOf(error, context.interrupted));
   }
 
   #send(reply: Reply, code: number): void {

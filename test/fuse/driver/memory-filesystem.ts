@@ -63,7 +63,7 @@ export class MemoryFilesystem implements FuseFilesystem {
     this.#remove(parent, name, this.child(parent, name));
   }
 
-  lookup(_context: RequestContext, parent: number, name: string): FuseAttributes | undefined {
+  lookup(_context: RequestContext, parent: number, name: string): MaybePromise<FuseAttributes | undefined> {
     const node = this.#directory(parent).get(name);
     return node === undefined ? undefined : this.#enter(node);
   }

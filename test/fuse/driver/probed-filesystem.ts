@@ -17,9 +17,10 @@ export class ProbedFilesystem extends MemoryFilesystem {
     this.#letGo = Promise.withResolvers<void>();
   }
 
-  /** "error-CODE" fails with that code, "error-defect" with what no handler should throw. */
-  override lookup(context: RequestContext, parent: number, name: string): FuseAttributes | undefined {
+  /** "held" waits as a held read does, "error-CODE" fails with that code, "error-defect" with what no handler should throw. */
+  override lookup(context: RequestContext, parent: number, name: string): MaybePromise<FuseAttributes | undefined> {
     this.counts.lookups += 1;
+    if (name === 'held') return this.#hold(context, () => super.lookup(context, parent, name));
     if (name === 'error-defect') throw new TypeError('a defect, made for the test');
     const code = driveErrorCodes.find((known) => name === `error-${known}`);
     if (code !== undefined) throw new DriveError(code, 'made for the test');
@@ -34,7 +35,7 @@ export class ProbedFilesystem extends MemoryFilesystem {
     target: Uint8Array,
   ): MaybePromise<number> {
     this.counts.reads += 1;
-    if (this.held.has(ino)) return this.#heldRead(context, () => super.read(context, ino, fh, offset, target));
+    if (this.held.has(ino)) return this.#hold(context, () => super.read(context, ino, fh, offset, target));
     if (this.asynchronous.has(ino)) return nextTurn().then(() => super.read(context, ino, fh, offset, target));
     return super.read(context, ino, fh, offset, target);
   }
@@ -53,7 +54,7 @@ export class ProbedFilesystem extends MemoryFilesystem {
     return super.write(context, ino, fh, offset, data, how);
   }
 
-  async #heldRead(context: RequestContext, read: () => MaybePromise<number>): Promise<number> {
+  async #hold<Value>(context: RequestContext, answer: () => MaybePromise<Value>): Promise<Value> {
     this.counts.waiting += 1;
     const aborted = Promise.withResolvers<never>();
     context.signal.addEventListener('abort', () => {
@@ -65,7 +66,7 @@ export class ProbedFilesystem extends MemoryFilesystem {
     } finally {
       this.counts.waiting -= 1;
     }
-    return read();
+    return answer();
   }
 }
 
