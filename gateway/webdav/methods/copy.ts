@@ -42,12 +42,13 @@ export async function freeDestination(
 ): Promise<{ readonly place: NonNullable<Location['place']>; readonly replaced: readonly Operation[] }> {
   const { tree, path } = destination;
   const shownPath = `/${path.join('/')}`;
+  const overwrite = mayOverwrite(exchange);
   const location = await tree.locate(path);
   if (location === null || location.place === null) {
     throw new DriveError('conflict', `the collection that is to hold "${shownPath}" does not exist`);
   }
   const { place, entry } = location;
-  if (entry !== null && !mayOverwrite(exchange)) {
+  if (entry !== null && !overwrite) {
     throw new Refusal(412, `"${shownPath}" exists and Overwrite forbids to replace it`);
   }
   await requireUnlocked(exchange, withParent(destination, path, entry !== null), tokens);

@@ -1,4 +1,5 @@
 import { DriveError } from '../../../protocol/errors.ts';
+import { roleSuffices } from '../../../protocol/roles.ts';
 import { parseDestination } from '../destination.ts';
 import type { Exchange, Target } from '../exchange.ts';
 import { requireUnlocked, withParent } from '../lock-guard.ts';
@@ -39,6 +40,9 @@ async function moveWithin(exchange: Exchange, source: Target, destination: Targe
 /** If the source changed while it was copied, the delete is not done: the conflict starts all over. */
 async function moveAcross(exchange: Exchange, source: Target, destination: Target): Promise<boolean> {
   const { tree } = source;
+  if (!roleSuffices(tree.namespace.role, 'write')) {
+    throw new DriveError('forbidden', `you may only read "${tree.namespace.name}": copy from there instead`);
+  }
   const before = await tree.metadata.namespace(tree.namespace.id);
   const { from, entry, tokens } = await movable(exchange, source);
   const { place, replaced } = await freeDestination(exchange, destination, tokens);

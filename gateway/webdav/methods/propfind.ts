@@ -119,10 +119,11 @@ function selectProperties(
   const add = (name: PropertyName, asked: boolean) => {
     const key = `${name.namespace} ${name.local}`;
     if (seen.has(key)) return;
-    seen.add(key);
     const element = elementOf(name);
-    if (element !== null) found.push(element);
-    else if (asked) missing.push(name);
+    if (element === null && !asked) return;
+    seen.add(key);
+    if (element === null) missing.push(name);
+    else found.push(element);
   };
   if (wanted.type === 'allprop') for (const name of common) add(name, false);
   for (const name of wanted.type === 'allprop' ? wanted.include : wanted.names) add(name, true);
