@@ -47,7 +47,7 @@ export class Passwords {
     await this.#enter();
     try {
       return await new Promise((resolve, reject) => {
-        scrypt(password, salt, keyBytes, { N, r, p, maxmem: 256 * N * r }, (error, key) => {
+        scrypt(password, salt, keyBytes, { N, r, p, maxmem: 256 * N * r + 2 ** 20 }, (error, key) => {
           if (error === null) resolve(key);
           else reject(error);
         });
