@@ -41,5 +41,4 @@ export type Report =
   | { readonly type: 'mounted' }
   | { readonly type: 'notMounted'; readonly code: DriveErrorCode; readonly message: string }
   | { readonly type: 'result'; readonly id: number; readonly result: unknown }
-  | { readonly type: 'failure'; readonly id: number; readonly message: string }
-  | { readonly type: 'ended' };
+  | { readonly type: 'failure'; readonly id: number; readonly message: string };

@@ -76,16 +76,20 @@ function cpuUs(): number {
 }
 
 async function run(): Promise<void> {
+  const executing = new Set<Promise<void>>();
   const mount = await mountFuse(filesystem, { ...options, onDefect: () => (defects += 1) });
   process.on('message', (message: { id: number; command: Command }) => {
-    execute(mount, message.command).then(
-      (result) => report({ type: 'result', id: message.id, result }),
-      (error: unknown) => report({ type: 'failure', id: message.id, message: asDriveError(error).message }),
-    );
+    const executed = execute(mount, message.command)
+      .then(
+        (result) => report({ type: 'result', id: message.id, result }),
+        (error: unknown) => report({ type: 'failure', id: message.id, message: asDriveError(error).message }),
+      )
+      .finally(() => executing.delete(executed));
+    executing.add(executed);
   });
   report({ type: 'mounted' });
   await mount.ended;
-  report({ type: 'ended' });
+  await Promise.all(executing);
   process.disconnect();
 }
 

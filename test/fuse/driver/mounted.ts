@@ -70,6 +70,9 @@ export class Mounted {
     child.on('message', (report: Report) => {
       if (report.type === 'result' || report.type === 'failure') this.#reports.get(report.id)?.(report);
     });
+    child.on('exit', () => {
+      for (const [id, settle] of this.#reports) settle({ type: 'failure', id, message: 'the process ended' });
+    });
   }
 
   /** Mounts; throws the `DriveError` with which the process failed to. */
