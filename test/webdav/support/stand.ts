@@ -12,6 +12,7 @@ import type { WebdavLimits } from '../../../gateway/webdav/dependencies.ts';
 import { openMetadata } from '../../../metadata/open.ts';
 import type { Caller } from '../../../protocol/accounts.ts';
 import type { BlockService, GetBlocksRequest } from '../../../protocol/block-service.ts';
+import { isDriveError } from '../../../protocol/errors.ts';
 import type { NamespaceId } from '../../../protocol/ids.ts';
 import type { Metadata } from '../../../protocol/metadata.ts';
 import type { MetadataStore } from '../../../protocol/metadata-store.ts';
@@ -120,10 +121,14 @@ export class Stand {
     const [name = '', password = ''] = Buffer.from(header.replace(/^Basic /, ''), 'base64')
       .toString()
       .split(':');
-    if (name === '') return null;
-    const caller = await this.store.accounts.verifyBasic(name, password);
-    this.#checked.set(header, caller);
-    return caller;
+    try {
+      const caller = await this.store.accounts.verifyBasic(name, password);
+      this.#checked.set(header, caller);
+      return caller;
+    } catch (error) {
+      if (isDriveError(error, 'unauthenticated')) return null;
+      throw error;
+    }
   }
 
   #countedBlocks(caller: Caller): BlockService {
