@@ -287,9 +287,8 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     if (row === undefined) return undefined;
     const inode = this.#tree.inode(ino);
     if (inode !== undefined && !inode.contentDirty && !row.isDirty && row.sourceVersion !== inode.version) {
-      // The head moved while nobody told us (a crash between two records): these bytes are of another version.
-      this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
-      this.#loaded.delete(row.generation);
+      // The head moved: these bytes are of another version, and good for blocks that the new one still has.
+      this.#drop(this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)));
       return undefined;
     }
     const claims = this.#claimsOf(row);

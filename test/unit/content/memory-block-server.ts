@@ -27,7 +27,7 @@ export class MemoryBlockServer {
   put(inode: InodeId, version: number, bytes: Uint8Array): Manifest {
     const entries: ManifestEntry[] = [];
     for (let at = 0; at < bytes.length; at += this.#blockBytes) {
-      const block = bytes.slice(at, at + this.#blockBytes);
+      const block = Uint8Array.from(bytes.subarray(at, at + this.#blockBytes));
       const hash = block.every((byte) => byte === 0) ? holeHash : hashBlock(block);
       if (hash !== holeHash) this.#blocks.set(hash, block);
       entries.push({ hash, length: block.length });
