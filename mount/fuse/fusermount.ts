@@ -22,13 +22,21 @@ export async function mountWithFusermount(path: string, settings: MountSettings)
     const { exitCode, errorText } = await runFusermount(['-o', optionsOf(settings), '--', path], theirs).finally(() =>
       closeSync(theirs),
     );
-    if (exitCode !== 0) throw new DriveError('forbidden', `cannot mount at ${path}: ${errorText}`);
+    if (exitCode !== 0) throw new DriveError('forbidden', `cannot mount at ${path}: ${errorText}${hintFor(errorText)}`);
     const fd = receiveDescriptor(ours);
     if (fd <= 0) throw new DriveError('internal', `${program} sent no descriptor (errno ${-fd})`);
     return fd;
   } finally {
     closeSync(ours);
   }
+}
+
+/** What to do about the refusals that have a remedy. */
+function hintFor(errorText: string): string {
+  if (/open \/dev\/fuse: Permission denied/.test(errorText)) {
+    return '; users other than root may not open /dev/fuse here (root can allow it: chmod 666 /dev/fuse)';
+  }
+  return '';
 }
 
 function optionsOf(settings: MountSettings): string {

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,10 @@ const ordinaryUser = 65534;
 export function whyNot(mounter: Mounter): string | undefined {
   if (!existsSync('/dev/fuse')) return '/dev/fuse is missing';
   if (mounter === 'root') return isRoot ? undefined : 'the tests do not run as root';
+  const forOthers = 0o006;
+  if (isRoot && (statSync('/dev/fuse').mode & forOthers) !== forOthers) {
+    return '/dev/fuse is closed to ordinary users (run it through test/fuse/driver/open-device.sh)';
+  }
   if (spawnSync('fusermount3', ['--version']).error !== undefined) return 'fusermount3 is missing';
   if (isRoot && spawnSync('setpriv', ['--version']).error !== undefined) return 'setpriv is missing';
   return undefined;
