@@ -1,4 +1,4 @@
-import { closeSync, fsync, openSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
@@ -133,6 +133,12 @@ export class ReplicaDatabase {
         return this.durable();
       });
     return this.#nextFlush;
+  }
+
+  /** As `durable`, but blocks until the disk is done. */
+  durableNow(): void {
+    this.commit();
+    if (this.#walFd !== undefined) fsyncSync(this.#walFd);
   }
 
   async close(): Promise<void> {

@@ -118,6 +118,15 @@ export class DirtyInodes {
     );
   }
 
+  /** What was uploaded is of no use: the content waits to be uploaded again. */
+  uploadAgain(ino: Ino, nowMs: number): void {
+    this.#db.run(
+      `update dirty_inodes set uploaded_sequence = null, uploaded_manifest = null,
+       content_since_ms = coalesce(content_since_ms, ?) where ino = ?`,
+      ...[nowMs, ino],
+    );
+  }
+
   uploadedManifest(ino: Ino): Manifest | undefined {
     const row = this.#db.get('select uploaded_manifest as manifest from dirty_inodes where ino = ?', ino) as
       { manifest: Uint8Array | null } | undefined;

@@ -174,6 +174,11 @@ export class Replica implements LocalTree, SyncedTree {
     return this.#db.durable();
   }
 
+  /** As `durable`, waiting for the disk in place: for rare moments in which nothing else may happen. */
+  durableNow(): void {
+    this.#db.durableNow();
+  }
+
   cursor(): Cursor {
     return this.#synced.cursor();
   }
@@ -212,6 +217,11 @@ export class Replica implements LocalTree, SyncedTree {
 
   abandonPlan(plan: PlannedCommit): void {
     this.#synced.abandonPlan(plan);
+  }
+
+  /** Whether nothing of the inode (its names, attributes, or content) is dirty. */
+  isCommitted(ino: Ino): boolean {
+    return this.#synced.isCommitted(ino);
   }
 
   /** Makes all changes durable and closes the database. */

@@ -87,6 +87,14 @@ export class SyncedReplica implements SyncedTree {
     return found;
   }
 
+  isCommitted(ino: Ino): boolean {
+    const row = this.#state.row(ino);
+    if (row === undefined || (row.links === 0 && row.nlink === 0)) return true;
+    if (row.contentDirty || this.#state.dirty.get(ino) !== undefined) return false;
+    if (this.#state.places.mentions(ino)) return false;
+    return this.#state.dentries.namesOf(ino).every((place) => this.#state.places.get(place) === undefined);
+  }
+
   contentUploaded(ino: Ino, sequence: number, manifest: Manifest): void {
     this.#state.db.change(() => {
       const row = this.#state.row(ino);
@@ -130,6 +138,9 @@ export class SyncedReplica implements SyncedTree {
       }
       for (const dirty of this.#state.dirty.planned()) {
         this.#state.dirty.planAbandoned(dirty.ino);
+        // The server may have refused blocks it does not hold (any more): asking again costs little.
+        if (dirty.plannedSequence !== null)
+          this.#state.dirty.uploadAgain(dirty.ino, this.#state.environment.clock.nowMs());
         this.#state.collect(dirty.ino);
       }
       this.#plans.clear();

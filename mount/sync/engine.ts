@@ -1,0 +1,355 @@
+import { DriveError, asDriveError } from '../../protocol/errors.ts';
+import type { DriveErrorCode } from '../../protocol/errors.ts';
+import type { Cursor } from '../../protocol/ids.ts';
+import type { Notification } from '../../protocol/notifications.ts';
+import type { Ino } from '../replica/local-inode.ts';
+import type { DirtyContent } from '../replica/synced-tree.ts';
+import { Backoff } from './backoff.ts';
+import { Exchange } from './exchange.ts';
+import { defaultSyncTimings } from './sync-options.ts';
+import type { SyncOptions, SyncStatus, SyncTimings } from './sync-options.ts';
+import { Uploader } from './uploader.ts';
+import { Waiters } from './waiters.ts';
+
+/** The server's answer to a plan will not change by sending it again soon. */
+const lastingRefusals = new Set<DriveErrorCode>([
+  ...(['quotaExceeded', 'forbidden', 'invalidArgument', 'tooLarge', 'invalidName', 'nameTooLong'] as const),
+  ...(['notDirectory', 'isDirectory', 'unsupported'] as const),
+]);
+
+const batchesUnderWayMax = 3;
+const filesPerBatchMax = 256;
+const bytesPerBatch = 16 * 1024 * 1024;
+const dirtyContentsSeenMax = 2_000;
+
+/**
+ * Keeps the replica and the server at one: pulls when told that there is something, and uploads and commits what is
+ * dirty. One loop does all exchanges of metadata, one after the other; uploads go on beside it. While the server cannot
+ * be reached everything waits, and nothing that is dirty is lost.
+ */
+export class SyncEngine {
+  readonly #options: SyncOptions;
+  readonly #timings: SyncTimings;
+  readonly #exchange: Exchange;
+  readonly #uploader: Uploader;
+  readonly #backoff: Backoff;
+  readonly #uploadBackoff: Backoff;
+  readonly #waiters = new Waiters();
+  readonly #stopping = new AbortController();
+  /** Files closed since they were last written, and those being uploaded. */
+  readonly #closed = new Set<Ino>();
+  readonly #uploading = new Set<Ino>();
+  #batches = 0;
+  #idle: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+  #isWoken = false;
+  #isConnected = true;
+  #pullDue = true;
+  #notified = 0 as Cursor;
+  #pulledMs = 0;
+  /** When the burst of changes at hand began and when its last change came; `undefined` if there is none. */
+  #burst: { readonly sinceMs: number; lastMs: number } | undefined;
+  #urgent = 0;
+  #retryAtMs = 0;
+  #uploadRetryAtMs = 0;
+  #commitRetryAtMs = 0;
+  #lastError: string | null = null;
+
+  constructor(options: SyncOptions) {
+    this.#options = options;
+    this.#timings = { ...defaultSyncTimings, ...options.timings };
+    this.#exchange = new Exchange(options, (error) => this.#failed(error));
+    this.#uploader = new Uploader(options);
+    this.#backoff = new Backoff(this.#timings.retryMsMin, this.#timings.retryMsMax, options.randomness);
+    this.#uploadBackoff = new Backoff(this.#timings.retryMsMin, this.#timings.retryMsMax, options.randomness);
+  }
+
+  start(): void {
+    this.#burst = { sinceMs: 0, lastMs: 0 }; // what an earlier life left dirty
+    this.#running ??= this.#run();
+  }
+
+  /** Ends after the exchange at hand. What is dirty stays so until the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#signal();
+    this.#waiters.rejectAll(new DriveError('cancelled', 'the mount is being stopped'));
+    await this.#running;
+    await this.#idle;
+  }
+
+  /** Something in the tree or a file became dirty. Cheap: call it for every change. */
+  changed(): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (this.#burst === undefined) {
+      this.#burst = { sinceMs: nowMs, lastMs: nowMs };
+      this.#signal();
+    } else {
+      this.#burst.lastMs = nowMs;
+    }
+  }
+
+  /** A file that was written to was closed: its content is likely to be whole. */
+  contentClosed(ino: Ino): void {
+    if (this.#options.tree.inode(ino)?.contentDirty === true) this.#closed.add(ino);
+    this.changed();
+    this.#signal();
+  }
+
+  connected(isConnected: boolean): void {
+    this.#isConnected = isConnected;
+    this.#signal();
+  }
+
+  notified(notification: Notification): void {
+    if (notification.namespace !== this.#options.namespace) return;
+    if (notification.cursor > this.#notified) this.#notified = notification.cursor;
+    if (this.#notified > this.#options.tree.cursor()) this.#signal();
+  }
+
+  /** The server can be reached again, or something may have been missed: pull now. */
+  pullDue(): void {
+    this.#pullDue = true;
+    this.#retryAtMs = 0;
+    this.#uploadRetryAtMs = 0;
+    this.#backoff.reset();
+    this.#uploadBackoff.reset();
+    this.#signal();
+  }
+
+  /** Resolves when nothing is dirty; throws `timeout` if that takes longer. Nothing waits for files to be closed meanwhile. */
+  async drain(timeoutMs: number): Promise<void> {
+    const ended = new AbortController();
+    const late = this.#options.clock.sleep(timeoutMs, ended.signal).then(
+      () => new DriveError('timeout', this.#explainDelay()),
+      () => undefined,
+    );
+    try {
+      const done = this.#until(() => this.#isClean(), ended.signal);
+      const error = await Promise.race([done.then(() => undefined), late]);
+      if (error !== undefined) throw error;
+    } finally {
+      ended.abort();
+    }
+  }
+
+  /** Resolves when all that is dirty at the time of the call is acknowledged by the server. */
+  async barrier(signal?: AbortSignal): Promise<void> {
+    await this.#until(() => this.#isClean(), signal);
+  }
+
+  /** Resolves when all that is dirty of `ino` at the time of the call is committed. */
+  async committed(ino: Ino, signal: AbortSignal): Promise<void> {
+    this.#closed.add(ino);
+    await this.#until(() => this.#options.tree.isCommitted(ino), signal);
+  }
+
+  status(): SyncStatus {
+    const { entries, bytes, conflicts } = this.#options.tree.dirtySummary();
+    return {
+      cursor: this.#options.tree.cursor(),
+      connected: this.#isConnected,
+      dirtyEntries: entries,
+      dirtyBytes: bytes,
+      uploadedBlocks: this.#uploader.sentBlocks,
+      uploadedBytes: this.#uploader.sentBytes,
+      hydratedBytes: this.#options.hydratedBytes?.() ?? 0,
+      conflicts,
+      lastError: this.#lastError,
+    };
+  }
+
+  #isClean(): boolean {
+    const { tree } = this.#options;
+    return tree.unsettledCommit() === undefined && tree.dirtySummary().entries === 0;
+  }
+
+  #explainDelay(): string {
+    const { entries } = this.#options.tree.dirtySummary();
+    const why = this.#lastError === null ? '' : ` (${this.#lastError})`;
+    return `${entries} changes are not uploaded yet${why}; they are kept, and uploading goes on`;
+  }
+
+  async #until(isDone: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    if (isDone()) return;
+    if (this.#stopping.signal.aborted) throw new DriveError('cancelled', 'the mount is being stopped');
+    this.#urgent += 1;
+    this.#signal();
+    try {
+      await this.#waiters.until(isDone, signal);
+    } finally {
+      this.#urgent -= 1;
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#isWoken = false;
+      const nowMs = this.#options.clock.nowMs();
+      try {
+        if (nowMs >= this.#retryAtMs) await this.#exchangeOnce();
+      } catch (error) {
+        this.#failed(error);
+        this.#retryAtMs = this.#options.clock.nowMs() + this.#backoff.nextMs();
+      }
+      if (signal.aborted) break;
+      const uploadsDueMs = this.#startUploads();
+      this.#waiters.check();
+      await this.#sleepUntil(Math.min(uploadsDueMs, this.#exchangeDueMs()));
+    }
+  }
+
+  /** Does whatever exchange is due; a failure is thrown and all is tried again. */
+  async #exchangeOnce(): Promise<void> {
+    const { tree, clock } = this.#options;
+    const unsettled = tree.unsettledCommit();
+    if (unsettled !== undefined && !(await this.#commit(unsettled))) return;
+    const isLate = clock.nowMs() - this.#pulledMs >= this.#timings.pullMs;
+    if (this.#pullDue || this.#notified > tree.cursor() || isLate) {
+      this.#pullDue = false;
+      try {
+        await this.#exchange.pull();
+      } catch (error) {
+        this.#pullDue = true;
+        throw error;
+      }
+      if (this.#notified > tree.cursor()) this.#notified = tree.cursor();
+      this.#pulledMs = clock.nowMs();
+    }
+    while (this.#isCommitDue() && !this.#stopping.signal.aborted) {
+      this.#burst = undefined;
+      const plan = tree.planCommit(this.#timings.operationsMax, clock.nowMs());
+      if (plan === undefined) break;
+      if (!(await this.#commit(plan))) break;
+      this.#waiters.check();
+      this.#burst ??= { sinceMs: clock.nowMs(), lastMs: 0 }; // there may be more than one commit's worth
+    }
+    this.#succeeded();
+  }
+
+  /** Returns whether to go on: not if the server refused the plan for good. */
+  async #commit(plan: Parameters<Exchange['commit']>[0]): Promise<boolean> {
+    try {
+      await this.#exchange.commit(plan);
+      return true;
+    } catch (error) {
+      const failure = asDriveError(error);
+      if (!lastingRefusals.has(failure.code)) throw failure;
+      this.#options.tree.abandonPlan(plan);
+      this.#commitRetryAtMs = this.#options.clock.nowMs() + this.#timings.refusedMs;
+      this.#burst = { sinceMs: 0, lastMs: 0 };
+      this.#failed(failure);
+      return false;
+    }
+  }
+
+  #isCommitDue(): boolean {
+    return this.#options.clock.nowMs() >= this.#commitDueMs();
+  }
+
+  #commitDueMs(): number {
+    if (this.#burst === undefined) return Infinity;
+    const { quietMs, burstMs } = this.#timings;
+    const burstEndMs = Math.min(this.#burst.lastMs + quietMs, this.#burst.sinceMs + burstMs);
+    return Math.max(burstEndMs, this.#commitRetryAtMs);
+  }
+
+  #exchangeDueMs(): number {
+    const isPullDue = this.#pullDue || this.#notified > this.#options.tree.cursor();
+    const pullDueMs = isPullDue ? 0 : this.#pulledMs + this.#timings.pullMs;
+    const unsettledDueMs = this.#options.tree.unsettledCommit() === undefined ? Infinity : 0;
+    return Math.max(this.#retryAtMs, Math.min(pullDueMs, unsettledDueMs, this.#commitDueMs()));
+  }
+
+  /** Starts uploads of what is due; returns when to look again. */
+  #startUploads(): number {
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs < this.#uploadRetryAtMs) return this.#uploadRetryAtMs;
+    // Before the first load nothing can be committed.
+    const dirty = this.#options.tree.dirtyContents(dirtyContentsSeenMax);
+    let dueMs = Infinity;
+    let batch: DirtyContent[] = [];
+    let bytes = 0;
+    for (const each of dirty) {
+      if (this.#uploading.has(each.ino)) continue;
+      const eachDueMs = this.#uploadDueMs(each);
+      if (eachDueMs > nowMs) {
+        dueMs = Math.min(dueMs, eachDueMs);
+        continue;
+      }
+      if (this.#batches >= batchesUnderWayMax) break; // the end of a batch wakes the loop
+      batch.push(each);
+      bytes += each.size;
+      if (batch.length >= filesPerBatchMax || bytes >= bytesPerBatch) {
+        this.#upload(batch);
+        batch = [];
+        bytes = 0;
+      }
+    }
+    if (batch.length > 0 && this.#batches < batchesUnderWayMax) this.#upload(batch);
+    return dueMs;
+  }
+
+  #uploadDueMs(dirty: DirtyContent): number {
+    if (this.#urgent > 0 || this.#closed.has(dirty.ino)) return 0;
+    return Math.min(dirty.changedMs + this.#timings.idleMs, dirty.sinceMs + this.#timings.contentAgeMs);
+  }
+
+  #upload(batch: readonly DirtyContent[]): void {
+    for (const { ino } of batch) {
+      this.#uploading.add(ino);
+      this.#closed.delete(ino);
+    }
+    this.#batches += 1;
+    const isOld = (dirty: DirtyContent) => this.#options.clock.nowMs() - dirty.sinceMs >= this.#timings.contentAgeMs;
+    const done = this.#uploader.upload(batch, isOld).then(
+      () => {
+        this.#uploadBackoff.reset();
+        this.#burst ??= { sinceMs: 0, lastMs: 0 };
+      },
+      (error: unknown) => {
+        this.#failed(error);
+        for (const { ino } of batch) this.#closed.add(ino);
+        this.#uploadRetryAtMs = this.#options.clock.nowMs() + this.#uploadBackoff.nextMs();
+      },
+    );
+    const ended = done.finally(() => {
+      for (const { ino } of batch) this.#uploading.delete(ino);
+      this.#batches -= 1;
+      this.#signal();
+    });
+    this.#idle = Promise.all([this.#idle, ended]).then(() => undefined);
+  }
+
+  #failed(error: unknown): void {
+    const { code, message } = asDriveError(error);
+    this.#lastError = `${code}: ${message}`;
+  }
+
+  #succeeded(): void {
+    this.#backoff.reset();
+    const { clock } = this.#options;
+    if (clock.nowMs() >= this.#commitRetryAtMs && clock.nowMs() >= this.#uploadRetryAtMs) this.#lastError = null;
+  }
+
+  #signal(): void {
+    this.#isWoken = true;
+    this.#wake?.();
+  }
+
+  async #sleepUntil(dueMs: number): Promise<void> {
+    if (this.#isWoken) return;
+    const waitMs = Math.max(0, Math.min(dueMs - this.#options.clock.nowMs(), this.#timings.pullMs));
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    try {
+      await this.#options.clock.sleep(waitMs, woken.signal);
+    } catch (error) {
+      if (!woken.signal.aborted) throw error;
+    } finally {
+      this.#wake = undefined;
+    }
+  }
+}

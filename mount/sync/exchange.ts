@@ -1,0 +1,83 @@
+import type { ChangeBatch } from '../../protocol/changes.ts';
+import { isDriveError } from '../../protocol/errors.ts';
+import type { Cursor } from '../../protocol/ids.ts';
+import type { Invalidation } from '../replica/invalidation.ts';
+import type { PlannedCommit } from '../replica/synced-tree.ts';
+import type { SyncOptions } from './sync-options.ts';
+
+/** What the server and the replica say to each other, one exchange at a time. */
+export class Exchange {
+  readonly #options: SyncOptions;
+  readonly #onError: (error: unknown) => void;
+
+  constructor(options: SyncOptions, onError: (error: unknown) => void) {
+    this.#options = options;
+    this.#onError = onError;
+  }
+
+  /** Applies all that the server has, up to `upTo` if it is given. Must not run while a commit's result is unknown. */
+  async pull(upTo?: Cursor): Promise<void> {
+    const { tree } = this.#options;
+    try {
+      await this.#pullFrom(tree.cursor(), upTo);
+    } catch (error) {
+      if (!isDriveError(error, 'gone')) throw error;
+      await this.reload();
+    }
+  }
+
+  /** Loads the whole tree anew beneath what is dirty. */
+  async reload(): Promise<void> {
+    await this.#pullFrom(0 as Cursor, undefined);
+  }
+
+  /** Sends a plan, and takes in what came of it. Repeating it after any failure is safe: its id tells it from others. */
+  async commit(plan: PlannedCommit): Promise<void> {
+    const { tree, metadata, namespace, content } = this.#options;
+    // A plan whose commit is known to the server must be known here after a crash.
+    await tree.durable();
+    const { clientCommitId, operations } = plan;
+    const result = await metadata.commit(namespace, { clientCommitId, operations, onConflict: 'resolve' });
+    const before = (result.cursor - 1) as Cursor;
+    if (tree.cursor() < before) await this.pull(before);
+    const isOvertaken = tree.cursor() > result.cursor;
+    const isPlain = result.outcomes.every((outcome) => outcome.type === 'applied');
+    const own = isPlain || tree.cursor() >= result.cursor ? [] : await this.#batchesOf(result.cursor);
+    const settled = tree.settle(plan, result, own);
+    // Bytes move together with what the replica says of them, and after that is on the disk: no waiting here.
+    if (settled.contentMoves.length > 0) tree.durableNow();
+    for (const { from, to } of settled.contentMoves) content.move(from, to);
+    this.#tell(settled.invalidations);
+    // After a crash, the content must not know of a newer base than the replica.
+    if (settled.drained.length > 0) await tree.durable();
+    for (const { ino, sequence, manifest } of settled.drained) content.drained(ino, sequence, manifest);
+    if (isOvertaken) await this.reload();
+  }
+
+  async #pullFrom(from: Cursor, upTo: Cursor | undefined): Promise<void> {
+    const { tree, metadata, namespace } = this.#options;
+    let isSnapshotDue = from === 0;
+    for await (const batch of metadata.changes(namespace, from, upTo)) {
+      if (isSnapshotDue) tree.startSnapshot();
+      isSnapshotDue = false;
+      this.#tell(tree.applyRemote(batch));
+      if (batch.last) this.#options.applied?.(batch.cursor);
+    }
+  }
+
+  async #batchesOf(cursor: Cursor): Promise<readonly ChangeBatch[]> {
+    const batches: ChangeBatch[] = [];
+    const after = (cursor - 1) as Cursor;
+    for await (const batch of this.#options.metadata.changes(this.#options.namespace, after, cursor)) {
+      if (batch.cursor === cursor) batches.push(batch);
+    }
+    return batches;
+  }
+
+  #tell(invalidations: readonly Invalidation[]): void {
+    if (invalidations.length === 0) return;
+    for (const each of invalidations) if (each.type === 'content') this.#options.content.replaced(each.ino);
+    // Not awaited: the kernel may first want an answer that itself waits for a commit.
+    this.#options.invalidate(invalidations).catch(this.#onError);
+  }
+}
