@@ -5,6 +5,7 @@ import { DriveError, isDriveError } from '../protocol/errors.ts';
 import { makeId, type BlockHash, type PackId } from '../protocol/ids.ts';
 import { decodeBlock } from './codec.ts';
 import type { MasterKeys } from './master-keys.ts';
+import { collectPieces } from './object-body.ts';
 import type { ObjectStore } from './object-store.ts';
 import { packKey, PackWriter, type FinishedPack } from './pack.ts';
 import { PieceReader } from './piece-reader.ts';
@@ -64,7 +65,7 @@ export class BlockStore {
 
   /**
    * The blocks of `hashes`, each once, in the encoding they are stored in. Their order is roughly the one wanted.
-   * Throws `notFound` for a block the store never had (before any other is given), `corrupt` for one that is damaged or lost.
+   * Throws `notFound` for a block the store never had (before any other is given), `corrupt` for one that is damaged, also when it is read once more, or lost.
    *
    * The seal is checked, the hash is not: `put` checked it before sealing, and the seal binds bytes and hash together. Whoever
    * decodes the block checks the hash (`decodeBlock`), so that it is verified end to end, and once.
@@ -98,12 +99,29 @@ export class BlockStore {
         await reader.skip(location.offset - at);
         const sealed = await reader.read(location.storedLength);
         at = location.offset + location.storedLength;
-        yield openBlock(dataKey, hash, location, sealed);
+        yield await this.#openOrReadAgain(dataKey, { hash, location }, sealed, signal);
       }
     } catch (error) {
       throw packError(record.pack, error);
     } finally {
       await reader.close();
+    }
+  }
+
+  /** A block whose seal does not hold is read once more: the damage may have happened on the way. */
+  async #openOrReadAgain(
+    dataKey: Uint8Array,
+    { hash, location }: SpanBlock,
+    sealed: Uint8Array,
+    signal: AbortSignal | undefined,
+  ): Promise<BlockFrame> {
+    try {
+      return openBlock(dataKey, hash, location, sealed);
+    } catch (error) {
+      if (!isDriveError(error, 'corrupt')) throw error;
+      const { pack, offset, storedLength } = location;
+      const again = this.#parts.objects.get(packKey(pack), { offset, length: storedLength }, signal);
+      return openBlock(dataKey, hash, location, await collectPieces(again, storedLength));
     }
   }
 }

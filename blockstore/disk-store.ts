@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, opendir, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, open, readdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isDriveError } from '../protocol/errors.ts';
 import { diskError, hasErrno } from './disk-errors.ts';
@@ -129,7 +129,7 @@ export class DiskStore implements ObjectStore {
       checkNotAborted(prefix, signal);
       const directory = join(this.#objects, shardName(shard));
       try {
-        for await (const entry of await opendir(directory)) {
+        for (const entry of await readdir(directory, { withFileTypes: true })) {
           const key = keyOfFile(entry.name);
           if (!entry.isFile() || !key.startsWith(prefix)) continue;
           const byteLength = await sizeIfThere(join(directory, entry.name));

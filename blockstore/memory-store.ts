@@ -54,7 +54,8 @@ export class MemoryStore implements ObjectStore {
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
     checkKeyPrefix(prefix);
-    for (const [key, bytes] of this.#objects) {
+    // A copy: a map that is changed while it is walked through shows an object again that was put again.
+    for (const [key, bytes] of [...this.#objects]) {
       checkNotAborted(prefix, signal);
       if (key.startsWith(prefix)) yield { key, byteLength: bytes.length };
     }

@@ -33,13 +33,20 @@ export interface S3Settings {
   /** `undefined`: Amazon's own, by region. */
   readonly endpoint: string | undefined;
   readonly region: string;
+  readonly timeouts?: S3Timeouts;
 }
 
-const connectionTimeoutMs = 5_000;
-/** Up to the response's headers: a pack at 0.5 MB/s. */
-const requestTimeoutMs = 40_000;
-/** Without a byte of a response's body. */
-const idleTimeoutMs = 15_000;
+/** How long each step of a call may take. */
+export interface S3Timeouts {
+  readonly connectionMs: number;
+  /** Up to the response's headers, the body of a put included. */
+  readonly responseMs: number;
+  /** Without a byte of a response's body while one is waited for. */
+  readonly idleMs: number;
+}
+
+/** A pack passes at 0.5 MB/s and more. */
+const defaultTimeouts: S3Timeouts = { connectionMs: 5_000, responseMs: 40_000, idleMs: 15_000 };
 const socketsMax = 64;
 
 const ignore = () => undefined;
@@ -49,7 +56,7 @@ const silentLogger = { trace: ignore, debug: ignore, info: ignore, warn: ignore,
  * A client for Amazon S3 and servers that speak its protocol. Checksums beyond the signed SHA-256 are left out unless
  * demanded: older servers answer 411 to the way they are sent. Calls are not repeated here: that is `RetryingStore`'s part.
  */
-function makeClient({ endpoint, region }: S3Settings): S3Client {
+function makeClient({ endpoint, region }: S3Settings, timeouts: S3Timeouts): S3Client {
   return new S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -58,8 +65,8 @@ function makeClient({ endpoint, region }: S3Settings): S3Client {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: new NodeHttpHandler({
-      connectionTimeout: connectionTimeoutMs,
-      requestTimeout: requestTimeoutMs,
+      connectionTimeout: timeouts.connectionMs,
+      requestTimeout: timeouts.responseMs,
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: socketsMax },
       httpsAgent: { keepAlive: true, maxSockets: socketsMax },
@@ -76,9 +83,12 @@ export class S3Store implements ObjectStore {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #idleTimeoutMs: number;
 
   private constructor(settings: S3Settings) {
-    this.#client = makeClient(settings);
+    const timeouts = settings.timeouts ?? defaultTimeouts;
+    this.#client = makeClient(settings, timeouts);
+    this.#idleTimeoutMs = timeouts.idleMs;
     this.#bucket = settings.bucket;
     this.#prefix = settings.prefix;
   }
@@ -128,7 +138,7 @@ export class S3Store implements ObjectStore {
     let given = 0;
     try {
       checkNotAborted(key, signal);
-      for await (const piece of withIdleTimeout(key, body)) {
+      for await (const piece of withIdleTimeout(key, body, this.#idleTimeoutMs)) {
         given += piece.length;
         yield piece;
       }
@@ -247,7 +257,7 @@ function putCommand(
 }
 
 /** The pieces of a body; throws `timeout` if the next one is asked for and does not come. */
-async function* withIdleTimeout(key: string, body: Readable): AsyncGenerator<Uint8Array> {
+async function* withIdleTimeout(key: string, body: Readable, idleTimeoutMs: number): AsyncGenerator<Uint8Array> {
   const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   for (;;) {
     const timer = setTimeout(() => {

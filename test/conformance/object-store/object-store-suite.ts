@@ -138,6 +138,17 @@ export function describeObjectStore(name: string, open: () => Promise<StoreUnder
       expect(await listed('')).toEqual(expect.arrayContaining(keys));
     });
 
+    it('lists each object once, also one that is deleted and put again meanwhile', async () => {
+      for (const name of ['a', 'b', 'c']) await store.put(`again/${name}`, Buffer.from('x'));
+      const listed: string[] = [];
+      for await (const { key } of store.list('again/')) {
+        listed.push(key);
+        await store.delete(key);
+        await store.put(key, Buffer.from('x'));
+      }
+      expect(listed.sort()).toEqual(['again/a', 'again/b', 'again/c']);
+    });
+
     it('lists more than a page of objects', async () => {
       const keys = Array.from({ length: 1_100 }, (_, index) => `many/${index}`);
       const left = [...keys];
