@@ -8,9 +8,11 @@ import type { DriveError } from '../protocol/errors.ts';
 export interface RequestLog {
   readonly identified: (caller: Caller) => void;
   readonly failed: (error: DriveError) => void;
+  /** The handler is done, well or not. */
+  readonly handled: () => void;
 }
 
-/** Writes one line for each request once it is answered or given up: no query, no header, so no secret. */
+/** Writes one line for each request once its handler is done and its answer sent or given up: no query, no header, so no secret. */
 export function logWhenAnswered(parts: {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -22,7 +24,10 @@ export function logWhenAnswered(parts: {
   const startMs = clock.nowMs();
   let user: string | undefined;
   let failure: DriveError | undefined;
-  response.once('close', () => {
+  let waitsFor = 2;
+  const done = (): void => {
+    waitsFor -= 1;
+    if (waitsFor > 0) return;
     const line = {
       method: request.method,
       path,
@@ -34,7 +39,8 @@ export function logWhenAnswered(parts: {
     };
     if (failure?.code === 'internal') logger.error({ ...line, err: failure }, 'request failed');
     else logger.info(line, 'request');
-  });
+  };
+  response.once('close', done);
   return {
     identified: (caller) => {
       user = caller.userName;
@@ -42,5 +48,6 @@ export function logWhenAnswered(parts: {
     failed: (error) => {
       failure = error;
     },
+    handled: done,
   };
 }

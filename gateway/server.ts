@@ -127,6 +127,8 @@ class GatewayDoors {
         : asDriveError(error);
       log.failed(driveError);
       answerError(response, driveError);
+    } finally {
+      log.handled();
     }
   }
 

@@ -40,6 +40,7 @@ export interface TestServerOptions {
 export interface TestServer {
   readonly gateway: Gateway;
   readonly metadata: MetadataStore;
+  readonly blockStore: BlockStore;
   /** Every line of the server's log. */
   readonly log: Record<string, unknown>[];
   addUser(name: string): Promise<TestUser>;
@@ -90,6 +91,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       return gateway;
     },
     metadata,
+    blockStore,
     log,
     drive,
     addUser: async (name) => {
