@@ -5,23 +5,33 @@ export interface ProgramResult {
   readonly output: string;
 }
 
+export interface ProgramOptions {
+  readonly cwd?: string;
+  /** Sent to its standard input; without it there is none. */
+  readonly input?: string;
+  readonly timeoutMs?: number;
+  /** It leaves a daemon behind that keeps its output open, so only its own exit is awaited. */
+  readonly detaches?: boolean;
+}
+
 /** Runs a program to its end and returns its exit code and all it printed; it is killed after `timeoutMs`. */
 export async function run(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string; readonly timeoutMs?: number } = {},
+  options: ProgramOptions = {},
 ): Promise<ProgramResult> {
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
   const child = spawn(program, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     timeout: options.timeoutMs ?? 60_000,
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   let output = '';
-  child.stdout.on('data', (piece: Buffer) => (output += piece.toString()));
-  child.stderr.on('data', (piece: Buffer) => (output += piece.toString()));
+  child.stdout?.on('data', (piece: Buffer) => (output += piece.toString()));
+  child.stderr?.on('data', (piece: Buffer) => (output += piece.toString()));
   child.on('error', reject);
-  child.on('close', (code) => resolve({ code, output }));
-  child.stdin.end(options.input ?? '');
+  child.on(options.detaches === true ? 'exit' : 'close', (code: number | null) => resolve({ code, output }));
+  child.stdin?.end(options.input);
   return promise;
 }
 
