@@ -22,6 +22,8 @@ export type Command =
   | { readonly type: 'hold'; readonly path: string }
   | { readonly type: 'letGo' }
   | { readonly type: 'answerLater'; readonly path: string }
+  /** Serves opens from now on by passthrough to the file `by`. */
+  | { readonly type: 'back'; readonly path: string; readonly by: string }
   | { readonly type: 'counts' }
   | { readonly type: 'unmount'; readonly graceMs?: number };
 

@@ -1,5 +1,7 @@
+import { closeSync, openSync } from 'node:fs';
 import { mountFuse } from '../../../mount/fuse/fuse-mount.ts';
 import type { FuseMount } from '../../../mount/fuse/fuse-mount.ts';
+import { openBacking } from '../../../mount/fuse/passthrough.ts';
 import { asDriveError } from '../../../protocol/errors.ts';
 import type { Command, MountProcessOptions, Report } from './commands.ts';
 import { ProbedFilesystem } from './probed-filesystem.ts';
@@ -63,6 +65,11 @@ async function execute(mount: FuseMount, command: Command): Promise<unknown> {
       return void filesystem.letGo();
     case 'answerLater':
       return void filesystem.asynchronous.add(inoOf(command.path));
+    case 'back': {
+      const fd = openSync(command.by, 'r+');
+      filesystem.backing.set(inoOf(command.path), openBacking(mount.deviceFd, fd));
+      return void closeSync(fd);
+    }
     case 'counts':
       return { ...filesystem.counts, inodes: filesystem.inodeCount, defects, cpuUs: cpuUs() };
     case 'unmount':

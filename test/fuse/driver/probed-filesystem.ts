@@ -1,5 +1,6 @@
 import { DriveError, driveErrorCodes } from '../../../protocol/errors.ts';
-import type { FuseAttributes, FuseWriteMode, MaybePromise } from '../../../mount/fuse/fuse-filesystem.ts';
+import { openReplyFlags } from '../../../mount/fuse/constants.ts';
+import type { FuseAttributes, FuseOpened, FuseWriteMode, MaybePromise } from '../../../mount/fuse/fuse-filesystem.ts';
 import type { RequestContext } from '../../../mount/fuse/request-context.ts';
 import { MemoryFilesystem } from './memory-filesystem.ts';
 
@@ -9,6 +10,8 @@ export class ProbedFilesystem extends MemoryFilesystem {
   readonly held = new Set<number>();
   /** Inodes whose reads and writes are answered by promises. */
   readonly asynchronous = new Set<number>();
+  /** Inodes served by passthrough, and the kernel's number of what backs each. */
+  readonly backing = new Map<number, number>();
   readonly counts = { lookups: 0, reads: 0, writes: 0, largestWriteBytes: 0, waiting: 0, interrupted: 0 };
   #letGo = Promise.withResolvers<void>();
 
@@ -25,6 +28,12 @@ export class ProbedFilesystem extends MemoryFilesystem {
     const code = driveErrorCodes.find((known) => name === `error-${known}`);
     if (code !== undefined) throw new DriveError(code, 'made for the test');
     return super.lookup(context, parent, name);
+  }
+
+  override open(context: RequestContext, ino: number, flags: number, killPrivileges: boolean): FuseOpened {
+    const opened = super.open(context, ino, flags, killPrivileges);
+    const backingId = this.backing.get(ino);
+    return backingId === undefined ? opened : { fh: ino, openFlags: openReplyFlags.passthrough, backingId };
   }
 
   override read(
