@@ -6,6 +6,7 @@ import { mountAsRoot } from './kernel-mount.ts';
 import type { MountSettings } from './mount-settings.ts';
 import { prepareMountpoint } from './mountpoint.ts';
 import type { Notifier } from './notify.ts';
+import { raiseReadAhead } from './read-ahead.ts';
 import type { ReadLoopTiming } from './read-loop.ts';
 import { FuseSession } from './session.ts';
 import { unmountPath } from './unmount.ts';
@@ -66,6 +67,7 @@ export async function mountFuse(filesystem: FuseFilesystem, options: FuseMountOp
   });
   try {
     await session.start();
+    await raiseReadAhead(mountpoint);
   } catch (error) {
     await unmountPath(mountpoint);
     throw error;
