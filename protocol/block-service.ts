@@ -49,8 +49,9 @@ export interface BlockService {
   put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult>;
 
   /**
-   * The wanted blocks, each exactly once, in any order, verified. Needs `read`; throws `forbidden` if a hash is
-   * not in that version. The consumer may stop early.
+   * The wanted blocks, each exactly once, in any order. Whoever decodes a block verifies it (`decodeBlock`), so that
+   * this is done once and end to end. Needs `read`; throws `forbidden` if a hash is not in that version. The consumer
+   * may stop early.
    */
   get(namespace: NamespaceId, request: GetBlocksRequest, signal?: AbortSignal): AsyncIterable<BlockFrame>;
 }

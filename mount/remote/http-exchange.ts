@@ -23,6 +23,7 @@ export class HttpExchange {
   readonly #options: HttpExchangeOptions;
   readonly #timers = new Set<NodeJS.Timeout>();
   #failure: DriveError | undefined;
+  #response: IncomingMessage | undefined;
   #awaitsHeaders = false;
 
   constructor(options: HttpExchangeOptions) {
@@ -47,6 +48,7 @@ export class HttpExchange {
       this.#request.once('error', (error) => reject(this.#explain(error)));
       this.#request.once('response', (response) => {
         this.#awaitsHeaders = false;
+        this.#response = response;
         // Errors of the answer reach whoever iterates over it; nobody may.
         response.on('error', () => {});
         resolve(response);
@@ -100,9 +102,13 @@ export class HttpExchange {
   }
 
   #boundIdle(): void {
-    this.#request.setTimeout(this.#options.timeouts.idleMs, () => {
+    const { idleMs } = this.#options.timeouts;
+    this.#request.setTimeout(idleMs, () => {
       // The wait for the answer's head has a bound of its own.
-      if (!this.#awaitsHeaders) this.#fail(new DriveError('timeout', `${this.#options.origin} went silent`));
+      if (this.#awaitsHeaders) return;
+      // With bytes waiting to be read it is the reader who is slow: look again later.
+      if ((this.#response?.readableLength ?? 0) > 0) this.#request.setTimeout(idleMs);
+      else this.#fail(new DriveError('timeout', `${this.#options.origin} went silent`));
     });
   }
 

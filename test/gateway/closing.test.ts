@@ -9,10 +9,11 @@ import { pino } from 'pino';
 import { startGateway } from '../../gateway/server.ts';
 import { RemoteDrive } from '../../mount/remote/remote-drive.ts';
 import type { BlockFrame } from '../../protocol/block-service.ts';
+import type { Version } from '../../protocol/ids.ts';
 import { systemClock, systemRandomness } from '../../protocol/system-environment.ts';
 import { RawConnection } from './raw-http.ts';
 import { startTestServer } from './test-server.ts';
-import { commitOf, newFile, randomBlock, stream } from './tree-values.ts';
+import { commitOf, manifestOf, newFile, randomBlock, stream } from './tree-values.ts';
 
 const run = promisify(execFile);
 const timeouts = { connectMs: 300, headersMs: 300, idleMs: 300 };
@@ -99,6 +100,42 @@ describe('a server that is not there', () => {
       await new Promise((resolve) => impostor.close(resolve));
     }
     expect(codes).toEqual(['timeout', 'unavailable', 'unavailable']);
+  });
+
+  test('or falls silent in the middle of an answer times out, unless its reader is slow', async () => {
+    const server = await startTestServer();
+    const ada = await server.addUser('ada');
+    const blocks = Array.from({ length: 40 }, () => randomBlock(2 ** 20));
+    await ada.drive.put(ada.namespace, stream(blocks.map(({ frame }) => frame)));
+    const file = newFile(ada.namespace, 'long', { manifest: manifestOf(...blocks) });
+    const { cursor } = await ada.drive.commit(ada.namespace, commitOf(file));
+    const request = { inode: file.inode, version: cursor as number as Version, hashes: blocks.map(({ hash }) => hash) };
+    let count = 0;
+    const impatient = new RemoteDrive({
+      url: server.gateway.url,
+      token: ada.token,
+      timeouts: { ...timeouts, headersMs: 10_000 },
+    });
+    for await (const _frame of impatient.get(ada.namespace, request)) {
+      if (count === 0) await systemClock.sleep(3 * timeouts.idleMs);
+      count += 1;
+    }
+    expect(count).toBe(40);
+    impatient.close();
+    await server.close();
+
+    const silent = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[');
+      });
+    });
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    const drive = new RemoteDrive({ url: `http://127.0.0.1:${port}`, token: 'x', timeouts });
+    await expect(drive.namespaces()).rejects.toMatchObject({ code: 'timeout' });
+    drive.close();
+    await new Promise((resolve) => silent.close(resolve));
   });
 
   test('by a malformed address says how to write it', () => {

@@ -98,6 +98,26 @@ describe('a hash is not a capability', () => {
     await expect(bob.drive.namespace(namespace)).rejects.toMatchObject({ code: 'notFound' });
   });
 
+  test('a refused upload of any size gets its refusal', async () => {
+    const { frame } = randomBlock(2 ** 20);
+    let pulled = 0;
+    let released = false;
+    async function* endless() {
+      try {
+        for (;;) {
+          pulled += 1;
+          yield frame;
+        }
+      } finally {
+        released = true;
+      }
+    }
+    await expect(eve.drive.put(ada.namespace, endless())).rejects.toMatchObject({ code: 'notFound' });
+    expect(pulled).toBeLessThan(70);
+    expect(released).toBe(true);
+    expect(await eve.drive.namespaces()).toHaveLength(1);
+  });
+
   describe('a damaged upload', () => {
     async function post(body: Uint8Array): Promise<{ status: number; body: unknown }> {
       const response = await fetch(server.gateway.url + endpointPath(streamEndpoints.putBlocks, ada.namespace), {
