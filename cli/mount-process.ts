@@ -1,0 +1,101 @@
+import { pino } from 'pino';
+import { openMount, type OpenMount } from '../mount/open-mount.ts';
+import { RemoteDrive } from '../mount/remote/remote-drive.ts';
+import { RemoteNotifications } from '../mount/remote/remote-notifications.ts';
+import { isDriveError } from '../protocol/errors.ts';
+import type { NamespaceId } from '../protocol/ids.ts';
+import { systemClock, systemRandomness } from '../protocol/system-environment.ts';
+import type { ControlRequest } from './control-protocol.ts';
+import { ControlServer } from './control-server.ts';
+import type { Login } from './logins.ts';
+import { KnownNamespaces } from './known-namespaces.ts';
+import { printLine, printRemark } from './output.ts';
+import { RunningMounts } from './running-mounts.ts';
+import { untilStopped } from './stop-signals.ts';
+
+export interface MountProcessOptions {
+  readonly mountpoint: string;
+  readonly login: Login;
+  /** Its name or id; the user's own if not given. */
+  readonly namespace: string | undefined;
+  readonly cacheDirectory: (namespace: NamespaceId) => string;
+  readonly cacheBytesMax: number;
+  readonly syncMode: 'local' | 'remote';
+  /** Folder of control sockets. */
+  readonly running: string;
+  /** Folder in which the names of namespaces are remembered, for a start without the server. */
+  readonly remembered: string;
+}
+
+/** How long a stop by signal tries to upload what is left; the rest goes on at the next mount. */
+const stopDrainMs = 10_000;
+
+/** Mounts, serves the control socket, and returns once it is unmounted: by a signal, a command, or `umount`. */
+export async function runMount(options: MountProcessOptions): Promise<void> {
+  const { login, mountpoint } = options;
+  const stopped = untilStopped();
+  const server = { url: login.server, token: login.token };
+  const environment = { clock: systemClock, randomness: systemRandomness };
+  const remote = new RemoteDrive(server);
+  try {
+    const namespaces = new KnownNamespaces(options.remembered);
+    const namespace = await namespaces.choose(remote, login.server, options.namespace);
+    const mount = await openMount({
+      directory: mountpoint,
+      cacheDirectory: options.cacheDirectory(namespace.id),
+      namespace: namespace.id,
+      remote,
+      notifications: (listener) => new RemoteNotifications({ server, listener, ...environment }),
+      cacheBytesMax: options.cacheBytesMax,
+      syncMode: options.syncMode,
+      ...environment,
+      logger: pino({ level: 'warn' }, pino.destination({ fd: 2, sync: false })),
+    });
+    await serveUntilUnmounted(mount, { ...options, namespaceName: namespace.name }, stopped);
+  } finally {
+    remote.close();
+  }
+}
+
+async function serveUntilUnmounted(
+  mount: OpenMount,
+  options: MountProcessOptions & { readonly namespaceName: string },
+  stopped: Promise<NodeJS.Signals>,
+): Promise<void> {
+  const { mountpoint, login, namespaceName } = options;
+  const running = new RunningMounts(options.running);
+  const described = { path: mountpoint, server: login.server, namespace: namespaceName, pid: process.pid };
+  await running.prepare();
+  const control = await ControlServer.listen(running.socketOf(mountpoint), async (request) => {
+    if (request.method === 'status') return { ...described, ...mount.status() };
+    await obey(mount, request);
+    return {};
+  });
+  try {
+    await running.announce(described);
+    printLine(`mounted on ${mountpoint}`);
+    const signal = await Promise.race([stopped, mount.closed]);
+    if (signal !== undefined) await stop(mount);
+    await mount.closed;
+  } finally {
+    await running.withdraw(mountpoint);
+    await control.close();
+  }
+}
+
+async function obey(mount: OpenMount, request: Exclude<ControlRequest, { method: 'status' }>): Promise<void> {
+  if (request.method === 'drain') await mount.drain(request.timeoutMs);
+  else await mount.unmount();
+}
+
+/** A clean end: what can be uploaded now is, what cannot is said and kept. */
+async function stop(mount: OpenMount): Promise<void> {
+  try {
+    await mount.drain(stopDrainMs);
+  } catch (error) {
+    if (!isDriveError(error)) throw error;
+    const { dirtyEntries } = mount.status();
+    printRemark(`${dirtyEntries} changes are not uploaded yet; they are kept and go on at the next mount`);
+  }
+  await mount.unmount();
+}
