@@ -18,7 +18,7 @@ export class Backoff {
     const ceiling = Math.min(this.#maxMs, this.#minMs * 2 ** Math.min(this.#failures, 30));
     this.#failures += 1;
     const fraction = (this.#randomness.bytes(1)[0] ?? 0) / 256;
-    return ceiling * (0.5 + fraction / 2);
+    return Math.round(ceiling * (0.5 + fraction / 2));
   }
 
   reset(): void {
