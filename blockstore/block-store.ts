@@ -6,7 +6,7 @@ import { makeId, type BlockHash, type PackId } from '../protocol/ids.ts';
 import { decodeBlock } from './codec.ts';
 import type { MasterKeys } from './master-keys.ts';
 import { collectPieces } from './object-body.ts';
-import type { ObjectStore } from './object-store.ts';
+import { checkNotAborted, type ObjectStore } from './object-store.ts';
 import { packKey, PackWriter, type FinishedPack } from './pack.ts';
 import { PieceReader } from './piece-reader.ts';
 import { planReads, type ReadSpan, type SpanBlock } from './read-plan.ts';
@@ -152,7 +152,7 @@ class PutRequest {
   }
 
   async take(frame: BlockFrame): Promise<void> {
-    this.#signal?.throwIfAborted();
+    checkNotAborted('of a pack', this.#signal);
     decodeBlock(frame);
     this.#receivedBlocks++;
     if (this.#hashes.has(frame.hash)) return;

@@ -131,6 +131,19 @@ describe('BlockStore', () => {
     expect(rebuilt.located).toEqual(index.located);
   });
 
+  it('gives up a put when its signal aborts, and stores nothing', async () => {
+    const index = new MemoryBlockIndex();
+    const { store } = makeBlockStore({ index });
+    const controller = new AbortController();
+    async function* frames() {
+      yield frameOf(seededBytes('before', kib));
+      controller.abort();
+      yield frameOf(seededBytes('after', kib));
+    }
+    await expect(store.put(frames(), controller.signal)).rejects.toMatchObject({ code: 'cancelled' });
+    expect(index.packs.size).toBe(0);
+  });
+
   it('stops early without leaving a read open', async () => {
     const { store } = makeBlockStore();
     const blocks = plaintexts('h', 30, limits.blockBytesMax);
