@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Kysely, sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 import { asDriveError } from '../protocol/errors.ts';
@@ -7,6 +8,8 @@ import type { Cell, ColumnType, RowOf, TableName } from './schema.ts';
 
 /** Rows or parameters of one statement; more are sent in several. */
 const rowsPerStatementMax = 5_000;
+
+const raceMsMax = 10_000;
 
 /** Statements on one connection or transaction, the same for all engines. */
 export class Session {
@@ -121,11 +124,24 @@ export class Database {
     return this.#explained(() => work(new Session(this.#kysely, this.#dialect)));
   }
 
-  /** All of `work` or nothing of it; once it resolves it is durable. */
+  /**
+   * All of `work` or nothing of it; once it resolves it is durable. Where another process is in the way it waits,
+   * up to ten seconds, and runs `work` anew.
+   */
   async transaction<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.#explained(() =>
-      this.#kysely.transaction().execute((transaction) => work(new Session(transaction, this.#dialect))),
-    );
+    const deadline = performance.now() + raceMsMax;
+    return this.#explained(async () => {
+      for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+        try {
+          return await this.#kysely
+            .transaction()
+            .execute((transaction) => work(new Session(transaction, this.#dialect)));
+        } catch (error) {
+          if (!this.#dialect.lostRace(error) || performance.now() > deadline) throw error;
+          await sleep(waitMs);
+        }
+      }
+    });
   }
 
   async close(): Promise<void> {

@@ -36,6 +36,8 @@ export interface Dialect {
   planAlike(table: string): RawBuilder<unknown> | null;
   /** Tells other gateways, once the transaction is durable; `null` where there can be none listening. */
   announce(payload: string): RawBuilder<unknown> | null;
+  /** Whether the transaction lost against another one and may be tried again. */
+  lostRace(error: unknown): boolean;
   /** What a driver's error means to a caller, or `undefined` if it is a defect. */
   explain(error: unknown): DriveError | undefined;
   /** Where announcements of other gateways are heard; `null` where there are none. */
@@ -55,12 +57,13 @@ export function dialectOf(url: string): Dialect {
   throw new DriveError('invalidArgument', 'a database URL starts with "sqlite:" or "postgres://"');
 }
 
-const busyTimeoutMs = 10_000;
+/** How long a statement waits, and this process with it, while another process writes; beyond it, it is tried again. */
+const busyTimeoutMs = 5;
 
 function sqlite(file: string): Dialect {
   if (file === '') throw new DriveError('invalidArgument', 'name the database file: sqlite:/path/to/file.db');
   const open = async () => {
-    const database = new BetterSqlite(file, { timeout: busyTimeoutMs });
+    const database = openFile(file);
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
@@ -88,9 +91,19 @@ function sqlite(file: string): Dialect {
     lockSchema: null,
     planAlike: () => null,
     announce: () => null,
+    lostRace: (error) => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error)),
     explain: explainSqlite,
     listen: null,
   };
+}
+
+function openFile(file: string): BetterSqlite.Database {
+  try {
+    return new BetterSqlite(file, { timeout: busyTimeoutMs });
+  } catch (error) {
+    // Without a code where the folder is missing.
+    throw explainSqlite(error) ?? new DriveError('unavailable', `${file} cannot be opened`, { cause: error });
+  }
 }
 
 /** `JSON.stringify` sees a `Buffer` through its `toJSON`, so both forms are met here. */
@@ -187,6 +200,7 @@ function postgres(url: string): Dialect {
     planAlike: (table) => sql`alter table ${sql.raw(table)} alter column namespace set statistics 0`,
     lockSchema: sql`select pg_advisory_xact_lock(4858214731)`,
     announce: (payload) => sql`select pg_notify(${announcementChannel}, ${payload})`,
+    lostRace: (error) => /^40(001|P01)$/.test(codeOf(error)),
     explain: explainPostgres,
     listen: address,
   };
