@@ -26,7 +26,7 @@ export interface WebdavLimits {
 
 export const defaultWebdavLimits: WebdavLimits = {
   listPage: 500,
-  windowBytes: 8 * 1024 * 1024,
+  windowBytes: 4 * 1024 * 1024,
   raceAttempts: 5,
   lockSecondsDefault: 3600,
   lockSecondsMax: 24 * 3600,

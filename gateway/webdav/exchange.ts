@@ -50,6 +50,8 @@ export class Exchange {
     this.metadata = dependencies.metadata(caller);
     this.blocks = dependencies.blocks(caller);
     this.signal = signal;
+    // A client that is not told to continue does not send the body, so the connection can carry no other request.
+    if (this.awaitsContinue) response.setHeader('Connection', 'close');
   }
 
   /** A header's value; where it was sent several times, as Node joins them. */
@@ -71,7 +73,10 @@ export class Exchange {
 
   /** The body as it arrives. It ends by an error if the client goes away. Reading only a part leaves the connection open. */
   body(): AsyncIterable<Uint8Array> {
-    if (this.awaitsContinue) this.response.writeContinue();
+    if (this.awaitsContinue) {
+      this.response.removeHeader('Connection');
+      this.response.writeContinue();
+    }
     this.#continued = true;
     return this.request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
   }

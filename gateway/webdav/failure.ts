@@ -11,21 +11,13 @@ import { escapeText } from './xml-text.ts';
  */
 export function answerFailure(exchange: Exchange, error: unknown): void {
   const { response, signal, request } = exchange;
-  const refusal = asRefusal(error);
-  if (refusal.status >= 500 && !signal.aborted) {
-    const { logger } = exchange.dependencies;
-    logger.error(
-      { err: error, method: request.method, url: request.url, user: exchange.caller.userName },
-      'WebDAV request failed',
-    );
-  }
   if (signal.aborted) return;
+  log(exchange, error);
+  const refusal = asRefusal(error);
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  // A client that was never told to continue will not send its body: the next request needs another connection.
-  if (exchange.awaitsContinue) response.setHeader('Connection', 'close');
   if (refusal.status === 304 || request.method === 'HEAD') {
     response.writeHead(refusal.status, { ...refusal.details.headers });
     response.end();
@@ -39,6 +31,17 @@ export function answerFailure(exchange: Exchange, error: unknown): void {
   };
   response.writeHead(refusal.status, headers);
   response.end(body);
+}
+
+/** Only what the operator can do something about: a defect, or a part that cannot be reached or is full. */
+function log(exchange: Exchange, error: unknown): void {
+  if (error instanceof Refusal) return;
+  const { logger } = exchange.dependencies;
+  const { method, url } = exchange.request;
+  const details = { err: error, method, url, user: exchange.caller.userName };
+  const { code } = asDriveError(error);
+  if (code === 'internal') logger.error(details, 'WebDAV request failed');
+  if (code === 'unavailable' || code === 'timeout' || code === 'noSpace') logger.warn(details, 'WebDAV request failed');
 }
 
 function asRefusal(error: unknown): Refusal {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DavClient } from './support/dav-client.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { DavClient, propertyText } from './support/dav-client.ts';
 import { Stand } from './support/stand.ts';
 
 let stand: Stand;
@@ -13,6 +13,8 @@ beforeAll(async () => {
 });
 
 afterAll(() => stand.close());
+
+afterEach(() => expect(stand.failures).toEqual([]));
 
 test('PUT creates, then replaces, and tells each version', async () => {
   const created = await dav.send('PUT', '/f', {}, 'one');
@@ -91,6 +93,33 @@ test('a client that asks first gets to send only what will be taken', async () =
   expect(refused).toMatch(/connection: close/i);
   expect(await dav.raw(`${head('/asked')}hello`, /201 Created/)).toMatch(/100 Continue[^]*201 Created/);
   expect((await dav.send('GET', '/asked')).text).toBe('hello');
+});
+
+test('a request whose announced body is not wanted ends the connection', async () => {
+  const request =
+    `MOVE ${dav.path('/asked')} HTTP/1.1\r\nHost: x\r\nAuthorization: ${dav.authorization}\r\n` +
+    `Destination: ${dav.path('/moved')}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`;
+  const answer = await dav.raw(request);
+  expect(answer).toMatch(/^HTTP\/1\.1 201 /);
+  expect(answer).toMatch(/connection: close/i);
+});
+
+test('what does not fit the quota is refused before it is sent', async () => {
+  const { usedBytes } = await dav.user.metadata.namespace(dav.user.namespace);
+  stand.quotaBytes = usedBytes + 10;
+  try {
+    const head = (path: string, length: number) =>
+      `PUT ${dav.path(path)} HTTP/1.1\r\nHost: x\r\nAuthorization: ${dav.authorization}\r\n` +
+      `Content-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`;
+    expect(await dav.raw(head('/too-large', 11))).toMatch(/^HTTP\/1\.1 507 /);
+    expect(await dav.raw(head('/fits', 10))).toMatch(/^HTTP\/1\.1 100 /);
+    const names = '<prop><quota-available-bytes/><quota-used-bytes/></prop>';
+    const [root] = await dav.propfind('/', '0', `<propfind xmlns="DAV:">${names}</propfind>`);
+    expect(propertyText(root, 'quota-available-bytes')).toBe('10');
+    expect(propertyText(root, 'quota-used-bytes')).toBe(String(usedBytes));
+  } finally {
+    stand.quotaBytes = null;
+  }
 });
 
 test('a large refused body is read to its end or cut, and the answer arrives', async () => {

@@ -41,6 +41,8 @@ export class Stand {
   readonly store: MetadataStore;
   readonly traffic: Traffic = { gotBlocks: 0, gotBytes: 0, putBlocks: 0 };
   readonly failures: string[] = [];
+  /** What the door is told of every namespace's quota; what the metadata enforces is not touched. */
+  quotaBytes: number | null = null;
   readonly #server: Server;
   readonly #blockStore: BlockStore;
   readonly #checked = new Map<string, Caller>();
@@ -49,7 +51,7 @@ export class Stand {
     this.store = store;
     this.#blockStore = blockStore;
     const handler = createWebdavHandler({
-      metadata: (caller) => store.as(caller),
+      metadata: (caller) => this.#withQuota(store.as(caller)),
       blocks: (caller) => this.#countedBlocks(caller),
       leases: store.leases,
       clock: systemClock,
@@ -129,6 +131,18 @@ export class Stand {
       if (isDriveError(error, 'unauthenticated')) return null;
       throw error;
     }
+  }
+
+  #withQuota(metadata: Metadata): Metadata {
+    const { quotaBytes } = this;
+    const namespaces = async () => (await metadata.namespaces()).map((one) => ({ ...one, quotaBytes }));
+    return new Proxy(metadata, {
+      get: (target, name) => {
+        if (name === 'namespaces') return namespaces;
+        const member: unknown = Reflect.get(target, name);
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
   }
 
   #countedBlocks(caller: Caller): BlockService {
