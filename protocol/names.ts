@@ -21,6 +21,9 @@ export function checkName(name: string): void {
   }
 }
 
+/** Of a conflicted copy's author; a user name may have more, and the name of the copy needs room for the rest. */
+const authorBytesMax = 96;
+
 /** Who lost a concurrent edit, and when; `attempt` counts from 1 and tells several copies of one day apart. */
 export interface ConflictedCopyOrigin {
   readonly author: string;
@@ -31,12 +34,12 @@ export interface ConflictedCopyOrigin {
 /**
  * The name of the losing sibling of two concurrent edits: `report.txt` becomes
  * `report (Ada's conflicted copy 2026-11-22).txt`. The extension stays, so that the file still opens in its
- * program; the stem is cut where the name would pass 255 bytes.
+ * program; the stem, and a very long author, are cut where the name would pass 255 bytes.
  */
 export function conflictedCopyName(name: string, origin: ConflictedCopyOrigin): string {
   const day = new Date(origin.timeMs).toISOString().slice(0, 10);
   const count = origin.attempt > 1 ? ` ${origin.attempt}` : '';
-  const author = origin.author.replaceAll(/[/\0]/g, '_');
+  const author = cutToBytes(origin.author.replaceAll(/[/\0]/g, '_'), authorBytesMax);
   const mark = ` (${author}'s conflicted copy ${day}${count})`;
   const dot = name.lastIndexOf('.');
   const hasExtension = dot > 0 && Buffer.byteLength(name.slice(dot)) <= 32;

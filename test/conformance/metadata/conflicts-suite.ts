@@ -39,6 +39,17 @@ export function conflictsSuite(engine: Engine): void {
       expect(await drive.paths()).toEqual([`${copyOf('a', 'Ada', ' 2')}.txt`, `${copyOf('a')}.txt`, 'a.txt']);
     });
 
+    it('finds a name for a conflicted copy however long the names are', async () => {
+      const drive = await openDrive(engine);
+      const long = await drive.invite('\u{1f600}'.repeat(64), 'write');
+      const name = 'x'.repeat(255);
+      await drive.makeFile(name);
+      for (let copies = 1; copies <= 2; copies += 1) await long.commit(file(drive.root, name));
+      const names = await drive.paths();
+      expect(new Set(names).size).toBe(3);
+      for (const each of names) expect(Buffer.byteLength(each)).toBeLessThanOrEqual(255);
+    });
+
     it('puts a new file beside one that took its name, and keeps its inode', async () => {
       const drive = await openDrive(engine);
       await drive.makeFile('a', 'one');
