@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { DavClient } from './support/dav-client.ts';
 import type { DavAnswer } from './support/dav-client.ts';
 import { Stand } from './support/stand.ts';
@@ -134,6 +134,30 @@ describe('a file of many blocks', () => {
     expect((await dav.send('GET', '/small.txt')).status).toBe(200);
     expect(stand.traffic.gotBytes).toBeLessThan(bytes.length);
     expect(stand.failures).toEqual([]);
+  });
+});
+
+describe('damaged blocks are never given for good', () => {
+  beforeEach(async () => {
+    await dav.send('PUT', '/damaged', {}, randomBytes(6 * 1024 * 1024));
+    stand.traffic.gotBlocks = 0;
+  });
+
+  afterEach(() => {
+    stand.damageAfterBlocks = null;
+    stand.failures.length = 0;
+  });
+
+  test('at the start the answer is an error', async () => {
+    stand.damageAfterBlocks = 0;
+    expect((await dav.send('GET', '/damaged')).status).toBe(500);
+    expect(stand.failures.join()).toContain('stored bytes of "/damaged" are damaged');
+  });
+
+  test('later on the connection breaks', async () => {
+    stand.damageAfterBlocks = 15;
+    await expect(dav.send('GET', '/damaged')).rejects.toThrow(/aborted|socket hang up/);
+    expect((await dav.send('GET', '/small.txt')).status).toBe(200);
   });
 });
 

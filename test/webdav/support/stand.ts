@@ -11,7 +11,7 @@ import { defaultWebdavLimits } from '../../../gateway/webdav/dependencies.ts';
 import type { WebdavLimits } from '../../../gateway/webdav/dependencies.ts';
 import { openMetadata } from '../../../metadata/open.ts';
 import type { Caller } from '../../../protocol/accounts.ts';
-import type { BlockService, GetBlocksRequest } from '../../../protocol/block-service.ts';
+import type { BlockFrame, BlockService, GetBlocksRequest } from '../../../protocol/block-service.ts';
 import { isDriveError } from '../../../protocol/errors.ts';
 import type { NamespaceId } from '../../../protocol/ids.ts';
 import type { Metadata } from '../../../protocol/metadata.ts';
@@ -43,6 +43,8 @@ export class Stand {
   readonly failures: string[] = [];
   /** What the door is told of every namespace's quota; what the metadata enforces is not touched. */
   quotaBytes: number | null = null;
+  /** Blocks given before one comes with a flipped bit; `null` for never. */
+  damageAfterBlocks: number | null = null;
   readonly #server: Server;
   readonly #blockStore: BlockStore;
   readonly #checked = new Map<string, Caller>();
@@ -147,6 +149,7 @@ export class Stand {
 
   #countedBlocks(caller: Caller): BlockService {
     const { traffic } = this;
+    const damaged = (frame: BlockFrame) => (this.damageAfterBlocks === traffic.gotBlocks ? flipped(frame) : frame);
     const blocks = new DriveBlocks({
       caller,
       metadata: this.store.as(caller),
@@ -162,13 +165,20 @@ export class Stand {
       },
       async *get(namespace: NamespaceId, request: GetBlocksRequest, signal?: AbortSignal) {
         for await (const frame of blocks.get(namespace, request, signal)) {
+          const given = damaged(frame);
           traffic.gotBlocks++;
           traffic.gotBytes += frame.length;
-          yield frame;
+          yield given;
         }
       },
     };
   }
+}
+
+function flipped(frame: BlockFrame): BlockFrame {
+  const bytes = Uint8Array.from(frame.bytes);
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  return { ...frame, bytes };
 }
 
 function describe(details: object, message: string): string {
