@@ -282,8 +282,8 @@ export class ContentFile {
     await this.#host.ledger.flush();
   }
 
-  /** Writes everything known into the ledger. */
-  record(): void {
+  /** Writes everything known into the ledger; without `isExact`, that more is about to come. */
+  record(isExact = true): void {
     if (this.isRetired) return;
     const { ino, generation, source, usedMs } = this;
     this.#host.ledger.record({
@@ -293,13 +293,13 @@ export class ContentFile {
       sourceVersion: source.version,
       claims: encodeClaims(this.#claims()),
       isDirty: this.#isDirty,
-      isExact: true,
+      isExact,
       durableClaims: this.#durableClaims,
       byteLength: this.localBytes,
       usedMs,
     });
     this.#isRecorded = true;
-    this.#isExactOnDisk = true;
+    this.#isExactOnDisk = isExact;
   }
 
   /** Writes into the ledger what changed since it was last recorded, if it was ever to be. */
@@ -324,16 +324,16 @@ export class ContentFile {
     this.#isRecorded = false;
   }
 
-  /** Takes the bytes from the disk, for good. */
+  /** Takes the bytes from the disk, for good: first of all, since on a full disk nothing can be recorded before. */
   delete(): void {
-    this.retire();
     this.closeDescriptor();
-    this.#host.grew(-this.localBytes);
     try {
       unlinkSync(this.path);
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw errorOfDisk(error, this.path);
     }
+    this.#host.grew(-this.localBytes);
+    this.retire();
   }
 
   #claims(): ContentClaims {
@@ -355,8 +355,8 @@ export class ContentFile {
     this.#isDirty = true;
     if (isKnown || this.isRetired) return;
     this.#descriptor();
-    if (!this.#isRecorded) this.record();
-    this.#host.ledger.markInexact(this.generation);
+    if (this.#isRecorded) this.#host.ledger.markInexact(this.generation);
+    else this.record(false);
     this.#isExactOnDisk = false;
   }
 

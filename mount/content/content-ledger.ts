@@ -2,6 +2,7 @@ import { closeSync, fdatasync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
+import { DriveError } from '../../protocol/errors.ts';
 import type { InodeId, Version } from '../../protocol/ids.ts';
 import type { Ino } from '../replica/local-inode.ts';
 import type { ByteRange } from './content-store.ts';
@@ -55,9 +56,11 @@ export class ContentLedger {
   constructor(directory: string) {
     const path = join(directory, 'content.db');
     this.#db = new Database(path);
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = NORMAL');
-    this.#db.exec(schema);
+    write(() => {
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = NORMAL');
+      this.#db.exec(schema);
+    });
     this.#statements = this.#prepare();
     this.#logFd = openSync(`${path}-wal`, 'r+');
   }
@@ -99,28 +102,30 @@ export class ContentLedger {
 
   /** Records the whole of it; arrivals recorded singly before are part of it. */
   record(row: LedgerRow): void {
-    this.#db.transaction(() => {
-      this.#statements.put.run({ ...row, isDirty: Number(row.isDirty), isExact: Number(row.isExact) });
-      this.#statements.forgetArrivals.run(row.generation);
-    })();
+    write(() =>
+      this.#db.transaction(() => {
+        this.#statements.put.run({ ...row, isDirty: Number(row.isDirty), isExact: Number(row.isExact) });
+        this.#statements.forgetArrivals.run(row.generation);
+      })(),
+    );
   }
 
   /** The file is being written to: until the next `record`, all that is local may be dirty. */
   markInexact(generation: number): void {
-    this.#statements.inexact.run(generation);
+    write(() => this.#statements.inexact.run(generation));
   }
 
   setDurable(generation: number, claims: string): void {
-    this.#statements.durable.run(claims, generation);
+    write(() => this.#statements.durable.run(claims, generation));
   }
 
   touch(generation: number, usedMs: number): void {
-    this.#statements.touch.run(usedMs, generation);
+    write(() => this.#statements.touch.run(usedMs, generation));
   }
 
   /** Bytes came into the content file: hydrated, or written over what was not. */
   recordArrival(generation: number, range: ByteRange): void {
-    this.#statements.arrive.run(generation, range.start, range.end);
+    write(() => this.#statements.arrive.run(generation, range.start, range.end));
   }
 
   arrivals(generation: number): ByteRange[] {
@@ -139,7 +144,7 @@ export class ContentLedger {
   }
 
   setMark(name: string, value: string): void {
-    this.#statements.setMark.run(name, value);
+    write(() => this.#statements.setMark.run(name, value));
   }
 
   /** Resolves when everything recorded before the call is on the disk. */
@@ -185,4 +190,16 @@ export class ContentLedger {
 
 function rowOf(stored: StoredRow | undefined): LedgerRow | undefined {
   return stored && { ...stored, isDirty: stored.isDirty !== 0, isExact: stored.isExact !== 0 };
+}
+
+/** Says a full disk in our own words; the transaction at hand is rolled back. */
+function write(action: () => unknown): void {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_FULL') {
+      throw new DriveError('noSpace', 'the local disk is full; free some space and try again', { cause: error });
+    }
+    throw error;
+  }
 }

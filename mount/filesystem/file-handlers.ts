@@ -240,7 +240,10 @@ export class FileHandlers {
     if (!content.isRetired) return;
     const { tree, nodes, files, clock, author } = this.#parts;
     const inode = inodeOf(this.#parts, node);
-    const place = node.places.findLast(({ parent, name }) => tree.lookup(nodes.ino(parent), name)?.ino === node.ino);
+    const place = node.places.findLast(({ parent, name }) => {
+      const directory = nodes.inoIfKnown(parent);
+      return directory !== undefined && tree.lookup(directory, name)?.ino === node.ino;
+    });
     if (place === undefined || inode.nlink === 0) return;
     const parent = nodes.ino(place.parent);
     const origin = { author, timeMs: clock.nowMs() };

@@ -60,6 +60,11 @@ export class Nodes {
     return this.node(id).ino;
   }
 
+  /** The inode of a node that may be forgotten by now. */
+  inoIfKnown(id: number): Ino | undefined {
+    return this.#byId.has(id) ? this.ino(id) : undefined;
+  }
+
   /** The node under which `ino` is to be told of now, if the kernel knows one. */
   known(ino: Ino): Node | undefined {
     const node = this.#current.get(ino);

@@ -18,7 +18,7 @@ export function inodeIdOf(ino: Ino): InodeId {
 
 /** Content files and a hydrator over a server in memory, that can be stopped in three ways and started again. */
 export class ContentBench {
-  readonly directory = mkdtempSync(join(tmpdir(), 'holdfast-content-'));
+  readonly directory: string;
   readonly tree = new MemoryContentTree();
   readonly server: MemoryBlockServer;
   files: ContentFiles;
@@ -26,7 +26,8 @@ export class ContentBench {
   readonly #options: { readonly cacheBytesMax: number; readonly timeoutMs: number; readonly clock: Clock };
   #boot = 1;
 
-  constructor(blockBytes: number, options: { cacheBytesMax?: number; timeoutMs?: number } = {}) {
+  constructor(blockBytes: number, options: { cacheBytesMax?: number; timeoutMs?: number; parent?: string } = {}) {
+    this.directory = mkdtempSync(join(options.parent ?? tmpdir(), 'holdfast-content-'));
     this.server = new MemoryBlockServer(blockBytes);
     this.#options = { cacheBytesMax: 2 ** 40, timeoutMs: 2_000, clock: systemClock, ...options };
     [this.files, this.hydrator] = this.#start();
