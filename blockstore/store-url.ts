@@ -4,7 +4,7 @@ import { DiskStore } from './disk-store.ts';
 import { MemoryStore } from './memory-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { RetryingStore } from './retrying-store.ts';
-import { S3Store, type S3Settings } from './s3-store.ts';
+import type { S3Settings } from './s3-store.ts';
 
 /**
  * Opens the object store that `url` names:
@@ -22,7 +22,12 @@ export async function openObjectStore(
 ): Promise<ObjectStore> {
   if (url === 'memory:') return new MemoryStore();
   if (url.startsWith('disk:')) return DiskStore.open(diskDirectory(url));
-  if (url.startsWith('s3://')) return new RetryingStore(await S3Store.open(parseS3Url(url)), environment);
+  if (url.startsWith('s3://')) {
+    const settings = parseS3Url(url);
+    // The client is large in memory, and who keeps blocks on disk does not need it.
+    const { S3Store } = await import('./s3-store.ts');
+    return new RetryingStore(await S3Store.open(settings), environment);
+  }
   throw wrongUrl(url, 'use disk:DIRECTORY or s3://BUCKET/PREFIX');
 }
 

@@ -28,7 +28,10 @@ not reachable · 73 cannot be created (taken, full, in conflict) · 74 damaged d
 77 not allowed or not logged in · 130 interrupted
 `;
 
-/** The whole command line. Errors are thrown, never printed here; see main.ts. */
+/**
+ * The whole command line. Errors are thrown, never printed here; see main.ts. A command imports what is large (server,
+ * mount, database) only when it runs, so that help and status answer at once.
+ */
 export function holdfastProgram(): Command {
   const program = new Command('holdfast')
     .description('A self-hosted cloud drive: mounted, over WebDAV, versioned, deduplicated and encrypted.')

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { formatByteSize } from '../byte-size.ts';
 import { formatTable, printJson, printLine } from '../output.ts';
-import { openPlace } from '../remote-place.ts';
 
 /** `holdfast log PATH`: the versions that have stood at a path of a mount. */
 export function logCommand(): Command {
@@ -11,6 +10,7 @@ export function logCommand(): Command {
     .option('--json', 'print a JSON array, newest first')
     .addHelpText('before', 'Example:\n  holdfast log ~/Drive/report.txt\n')
     .action(async (path: string, options: { json?: boolean }) => {
+      const { openPlace } = await import('../remote-place.ts');
       using remote = await openPlace(path);
       const versions = await remote.drive.versions(remote.namespace, remote.place);
       if (options.json === true) {

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { Command } from 'commander';
-import { login } from '../../mount/remote/login.ts';
 import { Logins } from '../logins.ts';
 import { printLine } from '../output.ts';
 import { placesFor } from '../places.ts';
@@ -18,6 +17,7 @@ export function loginCommand(): Command {
       const userName = options.user ?? (await readAnswer('user: '));
       const password = await readSecret(`password for ${userName}: `);
       const server = new URL(url).origin;
+      const { login } = await import('../../mount/remote/login.ts');
       const { token } = await login({ url: server, user: userName, password, deviceName: options.device });
       await new Logins(placesFor(process.env).logins).save({ server, userName, token });
       printLine(`logged in at ${server} as ${userName}; "holdfast mount DIR" shows the drive`);

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { parseByteSize } from '../byte-size.ts';
-import { runMount } from '../mount-process.ts';
 import { MountChild } from '../mount-child.ts';
 import { Logins } from '../logins.ts';
 import { printLine } from '../output.ts';
@@ -48,6 +47,7 @@ export function mountCommand(): Command {
         const code = (error as NodeJS.ErrnoException).code;
         if (code !== 'ENOTCONN' && code !== 'EEXIST') throw error;
       });
+      const { runMount } = await import('../mount-process.ts');
       await runMount({
         mountpoint,
         login,

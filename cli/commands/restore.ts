@@ -6,7 +6,7 @@ import type { VersionInfo } from '../../protocol/metadata.ts';
 import type { Operation } from '../../protocol/operations.ts';
 import { systemClock, systemRandomness } from '../../protocol/system-environment.ts';
 import { printLine } from '../output.ts';
-import { openPlace, type RemotePlace } from '../remote-place.ts';
+import type { RemotePlace } from '../remote-place.ts';
 
 const plainFileMode = 0o644;
 
@@ -19,6 +19,7 @@ export function restoreCommand(): Command {
     .option('--to <PATH>', 'where to put it instead, in the same drive')
     .addHelpText('before', 'Example:\n  holdfast restore ~/Drive/report.txt --version 12 --to ~/Drive/report-old.txt\n')
     .action(async (path: string, options: { version: number; to?: string }) => {
+      const { openPlace } = await import('../remote-place.ts');
       using source = await openPlace(path);
       const target = options.to === undefined ? source : await openPlace(options.to);
       try {

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { DriveError } from '../../protocol/errors.ts';
 import { printLine } from '../output.ts';
-import { startServer } from '../server.ts';
 import { addStorageOptions, serverStorage, type StorageOptions } from '../server-storage.ts';
 import { untilStopped } from '../stop-signals.ts';
 
@@ -37,6 +36,7 @@ async function runServe(options: ServeOptions): Promise<void> {
   }
   const tls = cert === undefined || key === undefined ? {} : { tls: { cert, key } };
   const storage = serverStorage(options);
+  const { startServer } = await import('../server.ts');
   const server = await startServer({ storage, listen: options.listen, logLevel: 'info', ...tls });
   try {
     printLine(`listening on ${server.url}`);

@@ -9,7 +9,6 @@ import { MountChild } from '../mount-child.ts';
 import { printLine, printRemark } from '../output.ts';
 import { placesFor } from '../places.ts';
 import { RunningMounts } from '../running-mounts.ts';
-import { startServer } from '../server.ts';
 import { serverStorage } from '../server-storage.ts';
 import { untilStopped } from '../stop-signals.ts';
 
@@ -34,6 +33,7 @@ async function runUp(options: UpOptions): Promise<void> {
   const places = placesFor(process.env);
   const storage = serverStorage(options.data === undefined ? {} : { data: options.data });
   const stopped = untilStopped();
+  const { startServer } = await import('../server.ts');
   const server = await startServer({ storage, listen: options.listen, logLevel: 'warn' });
   let mount: MountChild | undefined;
   try {

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { openMetadata } from '../../metadata/open.ts';
 import { systemClock, systemRandomness } from '../../protocol/system-environment.ts';
 import { makePrivateDirectory } from '../private-file.ts';
 import { printLine } from '../output.ts';
@@ -16,6 +15,7 @@ export function userCommand(): Command {
       const storage = serverStorage(options);
       const password = await readSecret(`password for ${name}: `);
       await makePrivateDirectory(storage.directory);
+      const { openMetadata } = await import('../../metadata/open.ts');
       const metadata = await openMetadata(storage.databaseUrl, { clock: systemClock, randomness: systemRandomness });
       try {
         await metadata.accounts.createUser(name, password);

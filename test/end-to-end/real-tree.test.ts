@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { freshBucket } from './fresh-bucket.ts';
+import { freshDatabase } from './fresh-database.ts';
 import { runRealTree } from './real-tree.ts';
 import { skipLoudly, whyNoMount, whyNoProgram } from './requirements.ts';
 import type { ServerStorage } from './stand.ts';
