@@ -113,6 +113,7 @@ export class ReplicaState {
       // Its content file goes with the last name: what a refused removal brings back is the server's content.
       this.inodes.setContent(row, row.size, row.version, false);
       this.dirty.contentClean(ino);
+      this.dirty.dropIfClean(ino, false);
     }
     if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
     if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;

@@ -66,7 +66,7 @@ export class SyncEngine {
   }
 
   start(): void {
-    this.#burst = { sinceMs: 0, lastMs: 0 }; // what an earlier life left dirty
+    this.#lookForDirt(); // what an earlier life left dirty
     this.#running ??= this.#run();
   }
 
@@ -175,6 +175,7 @@ export class SyncEngine {
     if (isDone()) return;
     if (this.#stopping.signal.aborted) throw new DriveError('cancelled', 'the mount is being stopped');
     this.#urgent += 1;
+    this.#lookForDirt();
     this.#signal();
     try {
       await this.#waiters.until(isDone, signal);
@@ -205,7 +206,10 @@ export class SyncEngine {
   async #exchangeOnce(): Promise<void> {
     const { tree, clock } = this.#options;
     const unsettled = tree.unsettledCommit();
-    if (unsettled !== undefined && !(await this.#commit(unsettled))) return;
+    if (unsettled !== undefined) {
+      if (!(await this.#commit(unsettled))) return;
+      this.#lookForDirt();
+    }
     const isLate = clock.nowMs() - this.#pulledMs >= this.#timings.pullMs;
     if (this.#pullDue || this.#notified > tree.cursor() || isLate) {
       this.#pullDue = false;
@@ -217,6 +221,7 @@ export class SyncEngine {
       }
       if (this.#notified > tree.cursor()) this.#notified = tree.cursor();
       this.#pulledMs = clock.nowMs();
+      this.#lookForDirt(); // what came may have set free what waited for it
     }
     while (this.#isCommitDue() && !this.#stopping.signal.aborted) {
       this.#burst = undefined;
@@ -224,7 +229,7 @@ export class SyncEngine {
       if (plan === undefined) break;
       if (!(await this.#commit(plan))) break;
       this.#waiters.check();
-      this.#burst ??= { sinceMs: clock.nowMs(), lastMs: 0 }; // there may be more than one commit's worth
+      this.#lookForDirt(); // there may be more than one commit's worth
     }
     this.#succeeded();
   }
@@ -239,10 +244,15 @@ export class SyncEngine {
       if (!lastingRefusals.has(failure.code)) throw failure;
       this.#options.tree.abandonPlan(plan);
       this.#commitRetryAtMs = this.#options.clock.nowMs() + this.#timings.refusedMs;
-      this.#burst = { sinceMs: 0, lastMs: 0 };
+      this.#lookForDirt();
       this.#failed(failure);
       return false;
     }
+  }
+
+  /** Plans a commit soon, though nobody said that something changed. */
+  #lookForDirt(): void {
+    this.#burst ??= { sinceMs: 0, lastMs: 0 };
   }
 
   #isCommitDue(): boolean {
@@ -307,7 +317,7 @@ export class SyncEngine {
     const done = this.#uploader.upload(batch, isOld).then(
       () => {
         this.#uploadBackoff.reset();
-        this.#burst ??= { sinceMs: 0, lastMs: 0 };
+        this.#lookForDirt();
       },
       (error: unknown) => {
         this.#failed(error);

@@ -49,8 +49,8 @@ export class Oracle {
     if (inode === undefined) return Buffer.alloc(0);
     const file = client.content.file(ino);
     if (file === undefined) return this.versionBytes(inode.id, inode.version);
-    if (file.source === undefined || file.bytes.length === 0) return file.bytes;
-    if (file.present.covers(0, file.bytes.length)) return file.bytes;
+    const isWhole = file.bytes.length === 0 || file.present.covers(0, file.bytes.length);
+    if (file.source === undefined || isWhole) return Buffer.from(file.bytes);
     const base = await this.versionBytes(file.source.inode, file.source.version);
     return Buffer.from(file.bytes.map((byte, at) => (file.present.has(at) ? byte : (base[at] ?? 0))));
   }

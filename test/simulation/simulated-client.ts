@@ -64,6 +64,19 @@ export class SimulatedClient {
     if (isConnected) this.engine.pullDue();
   }
 
+  /** What is dirty, for the report of a failure. */
+  describeDirt(): string[] {
+    const places = this.#database.prepare('select * from dirty_places order by seq').all();
+    const inodes = this.#database
+      .prepare(
+        `select d.*, i.links, i.parent, i.kind, i.known, i.sequence, i.content_dirty
+         from dirty_inodes d join inodes i using (ino)`,
+      )
+      .all();
+    const dentries = this.#database.prepare('select parent, name, ino from dentries order by cookie').all();
+    return [...places, ...inodes, ...dentries].map((row) => `  ${this.name}: ${JSON.stringify(row)}`);
+  }
+
   async stop(): Promise<void> {
     this.#unsubscribe();
     await this.engine.stop();

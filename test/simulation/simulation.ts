@@ -50,7 +50,8 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   } catch (error) {
     if (error instanceof SimulationFailure) throw error;
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    throw new SimulationFailure(seed, message, log);
+    const dirt = clients.flatMap((client) => client.describeDirt());
+    throw new SimulationFailure(seed, [message, ...dirt].join('\n'), log);
   } finally {
     await time.run(Promise.allSettled(clients.map((client) => client.stop())));
     await server.store.close();
@@ -105,10 +106,10 @@ async function heal(clients: readonly SimulatedClient[], time: VirtualTime): Pro
     client.network.lossProbability = 0;
     client.connect(true);
   }
-  for (const client of clients) await client.engine.drain(3_600_000);
+  for (const client of clients) await client.engine.drain(600_000);
   for (const client of clients) client.engine.pullDue();
   await time.sleep(10_000);
-  for (const client of clients) await client.engine.drain(3_600_000);
+  for (const client of clients) await client.engine.drain(600_000);
   for (const client of clients) client.engine.pullDue();
   await time.sleep(10_000);
 }

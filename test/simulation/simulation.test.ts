@@ -1,0 +1,20 @@
+import { describe, expect, test } from 'vitest';
+import { simulate } from './simulation.ts';
+
+/** `npm run simulate -- --runs N --seed S` runs more of them. */
+const seeds = 60;
+
+describe('three clients and one server', () => {
+  test(`converge and lose nothing, for seeds 1 to ${seeds}`, { timeout: 600_000 }, async () => {
+    let written = 0;
+    for (let seed = 1; seed <= seeds; seed += 1) written += (await simulate(seed)).written;
+    expect(written).toBeGreaterThan(seeds);
+  });
+
+  test('a seed replays exactly', { timeout: 60_000 }, async () => {
+    const first = await simulate(7);
+    const again = await simulate(7);
+    expect(again.logHash).toBe(first.logHash);
+    expect((await simulate(8)).logHash).not.toBe(first.logHash);
+  });
+});
