@@ -43,14 +43,10 @@ const noServers =
 describe.skipIf(skipLoudly('a real tree on Postgres and S3', ...reasons, noServers))(
   'a real tree on Postgres and S3',
   () => {
-    const storage = async (): Promise<ServerStorage> => {
-      const { freshDatabase } = await import('./fresh-database.ts');
-      const name = `holdfast-${randomBytes(6).toString('hex')}`;
-      return {
-        database: await freshDatabase(postgres ?? ''),
-        store: `s3://${name}/drive?endpoint=${encodeURIComponent(s3 ?? '')}&region=us-east-1&create=true`,
-      };
-    };
+    const storage = async (): Promise<ServerStorage> => ({
+      database: await freshDatabase(postgres ?? ''),
+      store: `s3://${await freshBucket(s3 ?? '')}/drive?endpoint=${s3 ?? ''}&region=us-east-1`,
+    });
     test('is the same on both mounts and through WebDAV', { timeout: 900_000 }, scenario(storage));
   },
 );
