@@ -39,6 +39,8 @@ export class SyncEngine {
   /** Files closed since they were last written, and those being uploaded. */
   readonly #closed = new Set<Ino>();
   readonly #uploading = new Set<Ino>();
+  /** Files whose last upload came to nothing, and when to try again. */
+  readonly #deferred = new Map<Ino, number>();
   #batches = 0;
   #idle: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -284,7 +286,7 @@ export class SyncEngine {
     let bytes = 0;
     for (const each of dirty) {
       if (this.#uploading.has(each.ino)) continue;
-      const eachDueMs = this.#uploadDueMs(each);
+      const eachDueMs = Math.max(this.#uploadDueMs(each), this.#deferred.get(each.ino) ?? 0);
       if (eachDueMs > nowMs) {
         dueMs = Math.min(dueMs, eachDueMs);
         continue;
@@ -318,6 +320,7 @@ export class SyncEngine {
       () => {
         this.#uploadBackoff.reset();
         this.#lookForDirt();
+        this.#deferUnchanged(batch);
       },
       (error: unknown) => {
         this.#failed(error);
@@ -331,6 +334,15 @@ export class SyncEngine {
       this.#signal();
     });
     this.#idle = Promise.all([this.#idle, ended]).then(() => undefined);
+  }
+
+  /** A file that is still to be uploaded (it changed while it was read, or its content is away) is not tried at once again. */
+  #deferUnchanged(batch: readonly DirtyContent[]): void {
+    const waiting = new Set(this.#options.tree.dirtyContents(dirtyContentsSeenMax).map((dirty) => dirty.ino));
+    for (const { ino } of batch) {
+      if (waiting.has(ino)) this.#deferred.set(ino, this.#options.clock.nowMs() + this.#timings.idleMs);
+      else this.#deferred.delete(ino);
+    }
   }
 
   #failed(error: unknown): void {
