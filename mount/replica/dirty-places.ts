@@ -102,6 +102,13 @@ export class DirtyPlaces {
       .map(toPlace);
   }
 
+  /** Places that lead elsewhere on the server than what the user had seen there. */
+  overtaken(): DirtyPlace[] {
+    return this.#db
+      .all(`select ${columns} from dirty_places where remote is not null and remote is not base order by seq`)
+      .map(toPlace);
+  }
+
   planned(): DirtyPlace[] {
     return this.#db.all(`select ${columns} from dirty_places where is_planned = 1 order by seq`).map(toPlace);
   }

@@ -203,6 +203,10 @@ export class Replica implements LocalTree, SyncedTree {
     this.#synced.contentUploaded(ino, sequence, manifest);
   }
 
+  followRemote(): readonly Invalidation[] {
+    return this.#synced.followRemote();
+  }
+
   planCommit(operationsMax: number, nowMs: number): PlannedCommit | undefined {
     return this.#synced.planCommit(operationsMax, nowMs);
   }

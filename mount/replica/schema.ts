@@ -74,6 +74,9 @@ create index if not exists dirty_places_by_remote on dirty_places (remote) where
 create index if not exists dirty_places_by_planned on dirty_places (planned) where planned is not null;
 create index if not exists dirty_places_in_plan on dirty_places (seq) where is_planned = 1;
 
+create index if not exists dirty_places_overtaken on dirty_places (seq)
+  where remote is not null and remote is not base;
+
 create table if not exists dirty_inodes (
   ino integer primary key,
   created integer not null default 0,

@@ -104,11 +104,22 @@ export class SyncedReplica implements SyncedTree {
     });
   }
 
+  followRemote(): readonly Invalidation[] {
+    if (this.#plans.get() !== undefined) return [];
+    if (this.#state.places.overtaken().length === 0 && this.#state.dirty.gone().length === 0) return [];
+    return this.#change((remote, losses) => {
+      for (const place of this.#state.places.overtaken()) {
+        if (this.#state.dentries.find(place.parent, place.name) === null) remote.show(place, place.remote);
+        this.#state.placeChanged(place);
+      }
+      losses.sweep();
+    }).invalidations;
+  }
+
   planCommit(operationsMax: number, _nowMs: number): PlannedCommit | undefined {
     const unsettled = this.#plans.get();
     if (unsettled !== undefined) return unsettled;
     return this.#state.db.change(() => {
-      this.#dropWhatIsKeptForNothing();
       const plan = new Planner(this.#state, operationsMax).plan();
       if (plan !== undefined) this.#plans.set(plan);
       return plan;
@@ -145,12 +156,6 @@ export class SyncedReplica implements SyncedTree {
       }
       this.#plans.clear();
     });
-  }
-
-  #dropWhatIsKeptForNothing(): void {
-    if (this.#state.dirty.gone().length === 0) return;
-    const stale = new InvalidationSet();
-    new RemoteLosses(this.#state, new RemoteChanges(this.#state, stale), stale).sweep();
   }
 
   /** One atomic change that tells what it made stale. */

@@ -77,6 +77,12 @@ export interface SyncedTree {
   contentUploaded(ino: Ino, sequence: number, manifest: Manifest): void;
 
   /**
+   * Shows what the server has where a local change that stood above it is no more, and lets go of what was kept for
+   * something dirty that is no more. To be called before `planCommit`.
+   */
+  followRemote(): readonly Invalidation[];
+
+  /**
    * The next commit of at most `operationsMax` operations, or `undefined` if there is nothing that could be
    * committed now. A file whose content is not uploaded is left for later, with all that would show it half-done.
    * The plan is stored, so that after a crash `unsettledCommit` returns it with the same id.

@@ -227,7 +227,7 @@ export class SyncEngine {
     }
     while (this.#isCommitDue() && !this.#stopping.signal.aborted) {
       this.#burst = undefined;
-      const plan = tree.planCommit(this.#timings.operationsMax, clock.nowMs());
+      const plan = this.#exchange.plan(this.#timings.operationsMax);
       if (plan === undefined) break;
       if (!(await this.#commit(plan))) break;
       this.#waiters.check();

@@ -31,6 +31,13 @@ export class Exchange {
     await this.#pullFrom(0 as Cursor, undefined);
   }
 
+  /** The next plan; `undefined` if there is nothing that could be committed now. */
+  plan(operationsMax: number): PlannedCommit | undefined {
+    const { tree, clock } = this.#options;
+    this.#tell(tree.followRemote());
+    return tree.planCommit(operationsMax, clock.nowMs());
+  }
+
   /** Sends a plan, and takes in what came of it. Repeating it after any failure is safe: its id tells it from others. */
   async commit(plan: PlannedCommit): Promise<void> {
     const { tree, metadata, namespace, content } = this.#options;

@@ -35,6 +35,7 @@ export class SimulatedClient {
   readonly #random: SeededRandom;
   readonly #database: Database.Database;
   readonly #files = new Map<Ino, SimulatedFile>();
+  readonly #forgotten = new Map<Ino, SimulatedFile>();
   #unsubscribe: () => void = () => undefined;
 
   constructor(name: string, server: SimulatedServer, time: VirtualTime, random: SeededRandom) {
@@ -93,7 +94,8 @@ export class SimulatedClient {
     const metadata = network.metadata(store.as(caller));
     const blocks = network.blocks(serverBlocks.as(caller));
     const onDrained = (ino: Ino) => this.onDrained(ino);
-    const content = new SimulatedContent({ replica, namespace, metadata, blocks, files: this.#files, onDrained });
+    const kept = { files: this.#files, forgotten: this.#forgotten };
+    const content = new SimulatedContent({ replica, namespace, metadata, blocks, ...kept, onDrained });
     content.recover(() => clock.nowNs());
     const engine = new SyncEngine({
       ...{ namespace, clock, randomness: this.#random.fork(), metadata, blocks, tree: replica, content },

@@ -26,6 +26,8 @@ export interface SimulatedContentOptions {
   readonly blocks: Pick<BlockService, 'get'>;
   /** What an earlier life left on the disk. */
   readonly files: Map<Ino, SimulatedFile>;
+  /** Files that lost their last name since the local database was last committed, or before. */
+  readonly forgotten: Map<Ino, SimulatedFile>;
   readonly onDrained: (ino: Ino) => void;
 }
 
@@ -41,7 +43,9 @@ export class SimulatedContent implements DrainableContent {
 
   /** Brings what an earlier life left in line with the tree, as the real content layer does after a kill. */
   recover(nowNs: () => bigint): void {
-    const { replica } = this.#options;
+    const { replica, forgotten } = this.#options;
+    for (const [ino, file] of forgotten) if (!this.#files.has(ino)) this.#files.set(ino, file);
+    forgotten.clear();
     for (const [ino, file] of this.#files) {
       const inode = replica.inode(ino);
       if (inode === undefined) this.#files.delete(ino);
@@ -71,8 +75,12 @@ export class SimulatedContent implements DrainableContent {
     this.#dirtied(ino, file, start, size, nowNs);
   }
 
+  /** The file lost its last name. Its bytes go for good only once that is committed: a kill may bring the name back. */
   forget(ino: Ino): void {
+    const file = this.#files.get(ino);
+    if (file === undefined) return;
     this.#files.delete(ino);
+    this.#options.forgotten.set(ino, file);
   }
 
   openForDrain(ino: Ino): DrainSource | undefined {
@@ -85,6 +93,7 @@ export class SimulatedContent implements DrainableContent {
       dirtyRanges: isWhollyDirty ? (size > 0 ? [{ start: 0, end: size }] : []) : file.dirty.ranges(),
       dataRanges: [{ start: 0, end: size }],
       path: null,
+      isLocal: () => false,
       read: async (offset, length) => {
         await this.#hydrate(file);
         const bytes = file.bytes.subarray(offset, offset + length);
