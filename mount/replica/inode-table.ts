@@ -199,12 +199,28 @@ export class InodeTable {
     );
   }
 
-  /** Replaces the size, the version and whether the content is dirty. */
-  setContent(row: InodeRow, size: number, version: Version, contentDirty: boolean): void {
+  /** The content is `version` now, and nothing of it is dirty. */
+  setClean(row: InodeRow, size: number, version: Version): void {
     this.#db.run(
-      'update inodes set size = ?, version = ?, content_dirty = ? where ino = ?',
-      ...[size, version, contentDirty ? 1 : 0, row.ino],
+      'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 0 where ino = ?',
+      ...[size, size, version, row.ino],
     );
+    this.#bytes += size - row.size;
+  }
+
+  /** The content is dirty, of `size` bytes, on top of `version` of `committedSize` bytes. */
+  setDirty(row: InodeRow, size: number, version: Version, committedSize: number): void {
+    this.#db.run(
+      'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 1 where ino = ?',
+      ...[size, committedSize, version, row.ino],
+    );
+    this.#bytes += size - row.size;
+  }
+
+  /** What was dirty of the content is gone: it is that of its version again. */
+  revertContent(row: InodeRow): void {
+    this.#db.run('update inodes set size = committed_size, content_dirty = 0 where ino = ?', row.ino);
+    const { size } = this.#db.get('select size from inodes where ino = ?', row.ino) as { size: number };
     this.#bytes += size - row.size;
   }
 

@@ -207,7 +207,7 @@ export class RemoteChanges {
   #content(row: InodeRow, state: InodeState, manifest: Manifest | null): void {
     if (row.contentDirty) return;
     if (row.version !== state.version || row.size !== state.size) {
-      this.#state.inodes.setContent(row, state.size, state.version, false);
+      this.#state.inodes.setClean(row, state.size, state.version);
       this.#stale.content(row.ino);
     }
     if (row.version !== state.version || manifest !== null) this.#state.manifests.set(row, state.version, manifest);

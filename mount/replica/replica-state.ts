@@ -4,7 +4,7 @@ import type { NamespaceId } from '../../protocol/ids.ts';
 import type { ReplicaDatabase } from './database.ts';
 import { DentryTable } from './dentry-table.ts';
 import type { LocalPlace } from './dentry-table.ts';
-import { DirtyInodes } from './dirty-inodes.ts';
+import { attributeBits, DirtyInodes } from './dirty-inodes.ts';
 import { DirtyPlaces } from './dirty-places.ts';
 import { InodeTable } from './inode-table.ts';
 import type { InodeRow } from './inode-table.ts';
@@ -111,9 +111,10 @@ export class ReplicaState {
     if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
     if (row.contentDirty) {
       // Its content file goes with the last name: what a refused removal brings back is the server's content.
-      this.inodes.setContent(row, row.size, row.version, false);
+      this.inodes.revertContent(row);
       this.dirty.contentClean(ino);
-      this.dirty.dropIfClean(ino, false);
+      // The times of the change stay; should the file come back, they are sent.
+      this.dirty.addAttributes(ino, attributeBits.mtimeNs | attributeBits.ctimeNs);
     }
     if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
     if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;

@@ -22,6 +22,7 @@ create table if not exists inodes (
   gid integer,
   rdev integer not null,
   size integer not null,
+  committed_size integer not null default 0,
   links integer not null,
   subdirectories integer not null,
   parent integer not null,

@@ -1,6 +1,7 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
 import { makeId, versionZero } from '../../protocol/ids.ts';
 import type { InodeId, Version } from '../../protocol/ids.ts';
+import { manifestSize } from '../../protocol/manifest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult, Operation, Outcome } from '../../protocol/operations.ts';
 import type { LocalPlace } from './dentry-table.ts';
@@ -119,8 +120,9 @@ export class Settling {
   /** The content of this sequence is version `#version` now. */
   #committed(row: InodeRow, manifest: Manifest, sequence: number | null): void {
     const isLatest = !row.contentDirty || row.sequence === sequence;
-    const size = row.size;
-    this.#state.inodes.setContent(row, size, this.#version, !isLatest);
+    const size = manifestSize(manifest);
+    if (isLatest) this.#state.inodes.setClean(row, size, this.#version);
+    else this.#state.inodes.setDirty(row, row.size, this.#version, size);
     this.#state.manifests.set(row, this.#version, manifest);
     if (isLatest) {
       this.#state.dirty.contentClean(row.ino);
@@ -143,12 +145,13 @@ export class Settling {
     this.#state.inodes.setKind(ino, 'file', 0, null);
     this.#state.inodes.setAttributes(ino, row);
     const isLatest = row.sequence === sequence;
-    this.#state.inodes.setContent(made, row.size, this.#version, !isLatest);
+    if (isLatest) this.#state.inodes.setClean(made, row.size, this.#version);
+    else this.#state.inodes.setDirty(made, row.size, this.#version, manifestSize(manifest));
     this.#state.inodes.setSequence(ino, row.sequence);
     this.#state.manifests.set(made, this.#version, manifest);
     if (isLatest) this.#cleaned.push(ino);
     else this.#state.dirty.contentChanged(ino, this.#state.environment.clock.nowMs());
-    this.#state.inodes.setContent(row, row.size, row.version, false);
+    this.#state.inodes.revertContent(row);
     this.#state.dirty.contentClean(row.ino);
     this.#stale.content(row.ino);
     this.#state.db.run('insert into conflicts (ino) values (?) on conflict (ino) do nothing', ino);
