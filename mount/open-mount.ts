@@ -17,9 +17,9 @@ import { Hydrator } from './hydration/hydrator.ts';
 import type { NotificationListener } from './remote/remote-notifications.ts';
 import { openReplica } from './replica/replica.ts';
 import type { Replica } from './replica/replica.ts';
-import { InProcessPipeline } from './sync/block-pipeline.ts';
 import { SyncEngine } from './sync/engine.ts';
 import type { SyncStatus, SyncTimings } from './sync/sync-options.ts';
+import { WorkerPipeline } from './sync/worker-pipeline.ts';
 
 /** The part of pino that is used. */
 export interface MountLogger {
@@ -105,7 +105,7 @@ interface MountParts {
   readonly replica: Replica;
   readonly files: ContentFiles;
   readonly engine: SyncEngine;
-  readonly pipeline: InProcessPipeline;
+  readonly pipeline: WorkerPipeline;
   readonly filesystem: DriveFilesystem;
   readonly invalidator: KernelInvalidator;
   readonly notifications: MountNotifications | undefined;
@@ -126,7 +126,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...{ namespace, metadata: remote, blocks: remote, tree: replica, files, clock },
     ...readTimeout,
   });
-  const pipeline = new InProcessPipeline();
+  const pipeline = new WorkerPipeline();
   const progress = new CursorProgress(replica);
   let notifications: MountNotifications | undefined = undefined;
   const engine: SyncEngine = new SyncEngine({

@@ -167,6 +167,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       dirtyRanges: isWhollyDirty ? new RangeSet(file.size > 0 ? [0, file.size] : []).ranges() : file.dirtyRanges,
       dataRanges: file.dataRanges(0),
       path: file.path,
+      isLocal: (offset, length) => file.isReadable(offset, length),
       read: async (offset, length) => {
         if (!file.isReadable(offset, length)) await hydrate(file, offset, length);
         const target = new Uint8Array(length);

@@ -14,8 +14,10 @@ export interface DrainSource {
   readonly dirtyRanges: readonly ByteRange[];
   /** Where data is (SEEK_DATA), sorted: outside of it the file reads as zeros. Only known for what is hydrated. */
   readonly dataRanges: readonly ByteRange[];
-  /** The content file, for a worker to read the hydrated and dirty ranges directly; `null` if it has no file (a test double). */
+  /** The content file, for a worker to read what is local directly; `null` if it has no file (a test double). */
   readonly path: string | null;
+  /** Whether `[offset, offset + length)` is in the file at `path` at this moment. */
+  isLocal(offset: number, length: number): boolean;
   /** Reads exactly `length` bytes at `offset` (hydrating what is missing). */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
