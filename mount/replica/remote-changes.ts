@@ -35,7 +35,7 @@ export class RemoteChanges {
     if (this.#state.dentries.find(place.parent, place.name) === ino) return;
     const row = ino === null ? undefined : this.#state.row(ino);
     if (row?.known === true && row.kind === 'directory') {
-      for (const other of this.#state.dentries.namesOf(row.ino)) this.#leave(other);
+      for (const other of this.#state.dentries.namesOf(row.ino)) this.#leave(other, row.ino);
       this.#breakCycle(place.parent, row.ino);
     }
     this.#state.setVisible(place, ino);
@@ -105,8 +105,10 @@ export class RemoteChanges {
   }
 
   /** A directory is to be shown elsewhere: takes away the name under which it is shown now. */
-  #leave(place: LocalPlace): void {
-    if (this.#state.places.get(place) === undefined) {
+  #leave(place: LocalPlace, ino: Ino): void {
+    const dirty = this.#state.places.get(place);
+    // Where the server had it until this commit, its leaving is still to be told.
+    if (dirty === undefined || dirty.remote === ino) {
       this.#state.setVisible(place, null);
       this.#stale.entry(place);
     } else {

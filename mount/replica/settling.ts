@@ -70,7 +70,8 @@ export class Settling {
     for (const dirty of this.#state.dirty.planned()) this.#state.dirty.planSettled(dirty.ino);
     for (const step of this.#steps) if (isGone(step)) this.#remake(step);
     const planned = this.#state.places.planned().map((place) => ({ place, unchanged: this.#isUnchanged(place) }));
-    for (const step of this.#steps) this.#expect(step);
+    // What really happened may be elsewhere than what was asked for: the commit's own changes tell, where they are needed.
+    if (this.#own.length === 0) for (const step of this.#steps) this.#expect(step);
     for (const step of this.#steps) this.#followCopy(step, planned);
     for (const batch of this.#own) for (const change of batch.changes) this.#remote.apply(change);
     for (const change of this.#corrections) this.#remote.apply(change);
