@@ -30,7 +30,6 @@ export class Planner {
   readonly #graph: PlanGraph<Differing>;
   readonly #blocked = new Set<number>();
   readonly #operations: MarkedOperation[] = [];
-  readonly #places: DirtyPlace[] = [];
   readonly #contents = new Map<Ino, number | null>();
   readonly #operationsMax: number;
   #manifestEntries = 0;
@@ -46,7 +45,7 @@ export class Planner {
   plan(): PlannedCommit | undefined {
     for (const seed of this.#seeds()) if (!this.#addAllFrom(seed)) break;
     if (this.#operations.length === 0) return undefined;
-    for (const place of this.#places) this.#state.places.setPlanned(place, this.#difference.visible(place));
+    this.#markPlaces();
     for (const [ino, sequence] of this.#contents) this.#state.dirty.setPlanned(ino, sequence);
     const { clock, randomness } = this.#state.environment;
     return {
@@ -88,22 +87,29 @@ export class Planner {
         this.#operations.length + operations.length <= this.#operationsMax &&
         this.#manifestEntries + entries <= limits.commitManifestEntriesMax;
       if (!fits && !isFirst) return false;
-      this.#take(component, operations);
+      this.#take(operations);
       this.#manifestEntries += entries;
       if (!fits) return false;
     }
     return this.#operations.length < this.#operationsMax;
   }
 
-  #take(component: readonly Differing[], operations: readonly MarkedOperation[]): void {
+  #take(operations: readonly MarkedOperation[]): void {
     this.#operations.push(...operations);
     for (const { operation, mark } of operations) {
       if (operation.type === 'create' || operation.type === 'content') this.#contents.set(mark.ino, mark.sequence);
       if (operation.type === 'attributes' && !this.#contents.has(mark.ino)) this.#contents.set(mark.ino, null);
     }
-    const named = operations.flatMap(({ mark }) => [mark.place, mark.from].filter((place) => place !== null));
-    for (const node of component) {
-      if (node.type === 'place' && named.some((place) => isSamePlace(place, node.place))) this.#places.push(node.place);
+  }
+
+  /** Notes where each place named by the plan leads once it took effect; that need not be all that was changed there. */
+  #markPlaces(): void {
+    for (const { operation, mark } of this.#operations) {
+      if (mark.from !== null) this.#state.places.setPlanned(mark.from, null);
+      if (operation.type === 'unlink' && mark.place !== null) this.#state.places.setPlanned(mark.place, null);
+    }
+    for (const { operation, mark } of this.#operations) {
+      if (operation.type !== 'unlink' && mark.place !== null) this.#state.places.setPlanned(mark.place, mark.ino);
     }
   }
 
