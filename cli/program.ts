@@ -36,6 +36,8 @@ export function holdfastProgram(): Command {
   const program = new Command('holdfast')
     .description('A self-hosted cloud drive: mounted, over WebDAV, versioned, deduplicated and encrypted.')
     .version('0.1.0')
+    // So that --version after a command is the command's: "restore PATH --version 12".
+    .enablePositionalOptions()
     .addHelpText('before', examples)
     .addHelpText('after', codes)
     .showHelpAfterError('(run "holdfast --help" for examples)');
