@@ -109,6 +109,8 @@ export class ReplicaState {
     }
     const row = this.inodes.get(ino);
     if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
+    // Something of ours stands where the server has it: it will be shown once that is settled.
+    if (this.places.withRemote(ino).some((place) => place.base !== ino)) return;
     if (row.contentDirty) {
       // Its content file goes with the last name: what a refused removal brings back is the server's content.
       this.inodes.revertContent(row);
