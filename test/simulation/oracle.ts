@@ -25,7 +25,8 @@ interface Written {
 /**
  * What must be found in the end. Each write carries a token of its own. A token is owed once it was acknowledged
  * (`durable` resolved after it on the client that wrote it, or its content was drained) and as long as nobody took it
- * away knowingly: overwrote, truncated or removed it in a file in which that client saw it at that moment. A token
+ * away knowingly: overwrote, truncated or removed it in a file in which that client saw it at that moment. Removing one
+ * of several names counts, as somebody else may remove the others at the same time. A token
  * that was not acknowledged is owed too unless its client was killed and came back without it.
  */
 export class Oracle {

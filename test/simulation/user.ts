@@ -169,8 +169,8 @@ export class User {
     const before = target?.kind === 'file' ? await this.#oracle.bytesOf(this.#client, target.ino) : Buffer.alloc(0);
     const replaced = this.#client.replica.rename(from, to, mode, this.#time.nowNs());
     this.#note(`${mode}s ${from.parent}/${from.name} -> ${to.parent}/${to.name}`);
+    if (replaced !== undefined && replaced.ino === target?.ino) this.#oracle.removed(tokensIn(before));
     if (replaced?.nlink !== 0) return;
-    if (replaced.ino === target?.ino) this.#oracle.removed(tokensIn(before));
     this.#client.content.forget(replaced.ino);
   }
 
@@ -198,8 +198,8 @@ export class User {
     if (this.#client.replica.lookup(parent, entry.name)?.ino !== ino) return;
     const after = this.#client.replica.unlink(parent, entry.name, this.#time.nowNs());
     this.#note(`unlinks ${parent}/${entry.name} of ${ino}`);
-    if (after.nlink > 0) return;
     this.#oracle.removed(tokensIn(before));
+    if (after.nlink > 0) return;
     this.#client.content.forget(ino);
   }
 
