@@ -3,10 +3,12 @@ import type { BlockFrame, PutBlocksResult } from '../protocol/block-service.ts';
 import type { Clock, Randomness } from '../protocol/environment.ts';
 import { DriveError, isDriveError } from '../protocol/errors.ts';
 import { makeId, type BlockHash, type PackId } from '../protocol/ids.ts';
+import { limits } from '../protocol/limits.ts';
 import { decodeBlock } from './codec.ts';
 import type { MasterKeys } from './master-keys.ts';
 import { collectPieces } from './object-body.ts';
 import { checkNotAborted, type ObjectStore } from './object-store.ts';
+import { PackMemory } from './pack-memory.ts';
 import { packKey, PackWriter, type FinishedPack } from './pack.ts';
 import { PieceReader } from './piece-reader.ts';
 import { planReads, type ReadSpan, type SpanBlock } from './read-plan.ts';
@@ -30,7 +32,10 @@ export interface StoredBlocks extends PutBlocksResult {
 
 /** The index is asked about this many blocks, or this many bytes of them, at once. */
 const batchBlocksMax = 256;
-const batchBytesMax = 4 * 1024 * 1024;
+const batchBytesMax = 2 * 1024 * 1024;
+
+/** Packs in memory, over all puts under way. */
+const packMemoryBytes = 2 * limits.packBytesTarget;
 
 /** Ranged reads under way at once for one `get`. */
 const readsAhead = 3;
@@ -41,6 +46,7 @@ const readsAhead = 3;
  */
 export class BlockStore {
   readonly #parts: BlockStoreParts;
+  readonly #memory = new PackMemory(packMemoryBytes);
 
   constructor(parts: BlockStoreParts) {
     this.#parts = parts;
@@ -51,10 +57,11 @@ export class BlockStore {
    * first, also one the store has: sending it is how its sender shows to have it. Throws `corrupt` or `invalidArgument` for a bad frame;
    * blocks before it may have been stored.
    *
-   * Frames are taken as fast as they can be stored. At most two packs are in memory: one being filled, one on its way.
+   * Frames are taken as fast as they can be stored. At most two packs of each `put` are in memory, one being filled, one on its way;
+   * and of all together not much more than `packMemoryBytes` (see `PackMemory`).
    */
   async put(frames: AsyncIterable<BlockFrame>, signal?: AbortSignal): Promise<StoredBlocks> {
-    const request = new PutRequest(this.#parts, signal);
+    const request = new PutRequest(this.#parts, this.#memory, signal);
     try {
       for await (const frame of frames) await request.take(frame);
       return await request.finish();
@@ -135,6 +142,7 @@ function packError(pack: PackId, error: unknown): unknown {
 /** One `put`: collects new blocks into packs and sends these on. */
 class PutRequest {
   readonly #parts: BlockStoreParts;
+  readonly #memory: PackMemory;
   readonly #signal: AbortSignal | undefined;
   readonly #hashes = new Set<BlockHash>();
   #batch: BlockFrame[] = [];
@@ -146,8 +154,9 @@ class PutRequest {
   #storedBlocks = 0;
   #storedBytes = 0;
 
-  constructor(parts: BlockStoreParts, signal: AbortSignal | undefined) {
+  constructor(parts: BlockStoreParts, memory: PackMemory, signal: AbortSignal | undefined) {
     this.#parts = parts;
+    this.#memory = memory;
     this.#signal = signal;
   }
 
@@ -177,6 +186,9 @@ class PutRequest {
   /** Resolves when nothing goes on any more, whether it went well or not. */
   async settled(): Promise<void> {
     await Promise.allSettled([this.#storing]);
+    // A pack that an error left half filled.
+    if (this.#writer !== undefined) this.#memory.release(this.#writer.byteLength);
+    this.#writer = undefined;
   }
 
   async #packBatch(): Promise<void> {
@@ -187,30 +199,52 @@ class PutRequest {
     const present = await this.#parts.index.locate(batch.map(({ hash }) => hash));
     for (const frame of batch) {
       if (present.has(frame.hash)) continue;
-      this.#writer ??= this.#newPack();
-      this.#writer.add(frame);
-      if (this.#writer.full) await this.#sendPack();
+      await this.#memory.room();
+      this.#addToPack(frame);
+      if (this.#writer?.full === true || this.#memory.usedUp) await this.#sendPack();
     }
+  }
+
+  #addToPack(frame: BlockFrame): void {
+    const before = this.#writer?.byteLength ?? 0;
+    this.#writer ??= this.#newPack();
+    this.#writer.add(frame);
+    this.#memory.hold(this.#writer.byteLength - before);
   }
 
   #newPack(): PackWriter {
     const { clock, randomness, masterKeys } = this.#parts;
-    return new PackWriter(makeId<PackId>(clock, randomness), randomness.bytes(dataKeyBytes), masterKeys);
+    return new PackWriter(
+      makeId<PackId>(clock, randomness),
+      randomness.bytes(dataKeyBytes),
+      masterKeys,
+      this.#memory.pool,
+    );
   }
 
   /** Starts to store the pack at hand, once the one before is stored. */
   async #sendPack(): Promise<void> {
-    const finished = this.#writer?.finish();
+    const writer = this.#writer;
+    if (writer === undefined) return this.#storing;
+    const previous = this.#storing;
     this.#writer = undefined;
-    await this.#storing;
-    if (finished === undefined) return;
-    this.#storing = this.#store(finished);
+    const heldBytes = writer.byteLength;
+    this.#storing = this.#memory.sending(async () => {
+      try {
+        await previous;
+        await this.#store(writer.finish());
+      } finally {
+        this.#memory.release(heldBytes);
+      }
+    });
     this.#storing.catch(() => undefined); // awaited by the next pack or by `finish`
+    await previous;
   }
 
   /** The pack is durable before the index names it, so what the index names can be read. */
-  async #store({ record, blocks, body }: FinishedPack): Promise<void> {
+  async #store({ record, blocks, body, recycle }: FinishedPack): Promise<void> {
     await this.#parts.objects.put(packKey(record.pack), body, this.#signal);
+    recycle();
     await this.#parts.index.record(record, blocks);
     this.#storedBlocks += blocks.size;
     this.#storedBytes += record.byteLength;

@@ -5,8 +5,8 @@ import { limits } from '../protocol/limits.ts';
 import type { BlockHash, PackId } from '../protocol/ids.ts';
 import { keyIdCharacters, wrappedKeyBytes, type MasterKeys, type WrappedKey } from './master-keys.ts';
 import type { ObjectStream } from './object-store.ts';
-import { PieceBuffer } from './piece-buffer.ts';
-import { encodingByte, encodingOfByte, openAt, sealAt, sealBlock, sealDomain, tagBytes } from './sealing.ts';
+import { PieceBuffer, type PiecePool } from './piece-buffer.ts';
+import { encodingByte, encodingOfByte, openAt, sealAt, sealBlockParts, sealDomain, tagBytes } from './sealing.ts';
 
 /**
  * A pack, format 1. All integers are little-endian.
@@ -57,6 +57,11 @@ export interface FinishedPack {
   readonly record: PackRecord;
   readonly blocks: ReadonlyMap<BlockHash, BlockLocation>;
   readonly body: ObjectStream;
+  /**
+   * Lets the pack's memory be used again, once it is stored. Does nothing if the body was opened more than once: whoever gave up
+   * an attempt may still be reading.
+   */
+  readonly recycle: () => void;
 }
 
 /** Collects sealed blocks into one pack, in memory. Used once. */
@@ -65,12 +70,13 @@ export class PackWriter {
   readonly #dataKey: Uint8Array;
   readonly #wrapped: WrappedKey;
   readonly #header: Buffer;
-  readonly #written = new PieceBuffer();
+  readonly #written: PieceBuffer;
   readonly #blocks = new Map<BlockHash, BlockLocation>();
 
   /** `dataKey` must be 32 fresh random bytes that no other pack uses. */
-  constructor(pack: PackId, dataKey: Uint8Array, masterKeys: MasterKeys) {
+  constructor(pack: PackId, dataKey: Uint8Array, masterKeys: MasterKeys, pool?: PiecePool) {
     this.pack = pack;
+    this.#written = new PieceBuffer(pool);
     this.#dataKey = dataKey;
     this.#wrapped = masterKeys.wrap(pack, dataKey);
     this.#header = encodeHeader(pack, this.#wrapped);
@@ -81,6 +87,10 @@ export class PackWriter {
     return this.#blocks.size;
   }
 
+  get byteLength(): number {
+    return this.#written.byteLength;
+  }
+
   /** Whether it holds what a pack should hold: finish it and start another. */
   get full(): boolean {
     return this.#written.byteLength >= limits.packBytesTarget || this.#blocks.size >= packBlocksMax;
@@ -89,10 +99,10 @@ export class PackWriter {
   /** Seals a block, which must not be in the pack yet, behind the others. */
   add(frame: BlockFrame): void {
     const offset = this.#written.byteLength;
-    const sealed = sealBlock(this.#dataKey, this.pack, offset, frame);
-    this.#written.append(sealed);
+    for (const part of sealBlockParts(this.#dataKey, this.pack, offset, frame)) this.#written.append(part);
+    const storedLength = this.#written.byteLength - offset;
     const { length, encoding } = frame;
-    this.#blocks.set(frame.hash, { pack: this.pack, offset, storedLength: sealed.length, length, encoding });
+    this.#blocks.set(frame.hash, { pack: this.pack, offset, storedLength, length, encoding });
   }
 
   finish(): FinishedPack {
@@ -104,8 +114,16 @@ export class PackWriter {
     this.#written.append(footer);
     const { byteLength } = this.#written;
     const pieces = this.#written.pieces();
-    const body = { byteLength, open: () => eachPiece(pieces) };
-    return { record: { pack: this.pack, byteLength, ...this.#wrapped }, blocks: this.#blocks, body };
+    let opened = 0;
+    const open = () => {
+      opened += 1;
+      return eachPiece(pieces);
+    };
+    const recycle = () => {
+      if (opened <= 1) this.#written.recycle();
+    };
+    const record = { pack: this.pack, byteLength, ...this.#wrapped };
+    return { record, blocks: this.#blocks, body: { byteLength, open }, recycle };
   }
 }
 
@@ -125,7 +143,7 @@ export async function readPackDirectory(
   byteLength: number,
   read: PackRead,
   masterKeys: MasterKeys,
-): Promise<Omit<FinishedPack, 'body'>> {
+): Promise<Pick<FinishedPack, 'record' | 'blocks'>> {
   if (byteLength < packHeaderBytes + tagBytes + packFooterBytes || byteLength > packBytesMax) {
     throw damaged(pack, `it has ${byteLength} bytes`);
   }

@@ -5,6 +5,8 @@ export class PieceReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
   readonly #what: string;
   #rest: Uint8Array = new Uint8Array(0);
+  /** Where what lies in several pieces is put together. */
+  #joined: Uint8Array = new Uint8Array(0);
 
   /** `what` names the stream in messages. */
   constructor(pieces: AsyncIterable<Uint8Array>, what: string) {
@@ -12,10 +14,11 @@ export class PieceReader {
     this.#what = what;
   }
 
-  /** The next `length` bytes, in memory of their own or of the stream; throws `corrupt` if it ends before. */
+  /** The next `length` bytes, in memory that is used again by the next read; throws `corrupt` if the stream ends before. */
   async read(length: number): Promise<Uint8Array> {
     if (this.#rest.length >= length) return this.#take(length);
-    const out = Buffer.allocUnsafeSlow(length);
+    if (this.#joined.length < length) this.#joined = Buffer.allocUnsafeSlow(length);
+    const out = this.#joined.subarray(0, length);
     for (let at = 0; at < length;) {
       if (this.#rest.length === 0) await this.#advance();
       const piece = this.#take(Math.min(length - at, this.#rest.length));

@@ -8,7 +8,7 @@ import { hashBlock } from '../../blockstore/hash.ts';
 import { MasterKeys } from '../../blockstore/master-keys.ts';
 import { MemoryStore } from '../../blockstore/memory-store.ts';
 import { defaultProfile } from '../../blockstore/profile.ts';
-import { openBlock, sealBlock } from '../../blockstore/sealing.ts';
+import { openBlock, sealBlockParts } from '../../blockstore/sealing.ts';
 import type { BlockFrame } from '../../protocol/block-service.ts';
 import type { BlockHash, PackId } from '../../protocol/ids.ts';
 import { systemClock, systemRandomness } from '../../protocol/system-environment.ts';
@@ -67,7 +67,7 @@ function sealedBlock(frame: BlockFrame): {
   readonly frame: BlockFrame;
   readonly sealed: Buffer;
 } {
-  return { hash: frame.hash, frame, sealed: sealBlock(dataKey, pack, 0, frame) };
+  return { hash: frame.hash, frame, sealed: Buffer.concat(sealBlockParts(dataKey, pack, 0, frame)) };
 }
 
 function openSealed({ hash: blockHash, frame, sealed }: ReturnType<typeof sealedBlock>): void {
@@ -93,7 +93,7 @@ async function stepsFor(bytes: Buffer): Promise<Map<string, () => unknown>> {
     ['hash', () => blocks.forEach((block) => hashBlock(block.bytes))],
     ['compress (encodeBlock)', () => blocks.forEach((block) => encodeBlock(block.hash, block.bytes))],
     ['decompress and verify (decodeBlock)', () => encoded.forEach((frame) => decodeBlock(frame))],
-    ['seal', () => encoded.forEach((frame) => sealBlock(dataKey, pack, 0, frame))],
+    ['seal', () => encoded.forEach((frame) => sealBlockParts(dataKey, pack, 0, frame))],
     ['open', () => sealed.forEach(openSealed)],
     ['sender: chunk, hash, compress', () => consume(encodedStream(bytes))],
     ['server: verify, seal, pack, store in memory', () => put(ready())],
