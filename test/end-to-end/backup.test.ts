@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { davGet } from './dav-fetch.ts';
+import { HoldfastProcess } from './process.ts';
+import { Stand } from './stand.ts';
+
+const password = 'a long password';
+
+/** The order that docs/OPERATIONS.md gives: database, then packs, while the server works on. */
+describe('a backup of a running server', () => {
+  const kept = randomBytes(1_500_000);
+  let stand: Stand;
+  let backup: string;
+  let restored: HoldfastProcess | undefined;
+
+  beforeAll(async () => {
+    stand = await Stand.open();
+    await stand.addUser('ada', password);
+    await put('kept.bin', kept);
+    const data = join(stand.directory, 'data');
+    backup = join(stand.directory, 'backup');
+    await mkdir(backup, { mode: 0o700 });
+    const database = new Database(join(data, 'metadata.db'), { readonly: true });
+    await database.backup(join(backup, 'metadata.db'));
+    database.close();
+    await put('later.bin', randomBytes(400_000));
+    await cp(join(data, 'packs'), join(backup, 'packs'), { recursive: true });
+    await cp(join(data, 'master-keys.json'), join(backup, 'master-keys.json'));
+  });
+
+  afterEach(async () => {
+    await restored?.end('SIGKILL');
+    restored = undefined;
+  });
+
+  afterAll(() => stand?.close());
+
+  async function put(name: string, body: Buffer): Promise<void> {
+    const authorization = `Basic ${Buffer.from(`ada:${password}`).toString('base64')}`;
+    const options = { method: 'PUT', body: new Uint8Array(body), headers: { authorization } };
+    expect((await fetch(`${stand.url}/dav/ada/${name}`, options)).status).toBe(201);
+  }
+
+  async function restore(): Promise<string> {
+    const args = ['serve', '--data', backup, '--listen', '127.0.0.1:0'];
+    restored = new HoldfastProcess(args, stand.directory);
+    const [, url] = await restored.expect(/listening on (http:\S+)/);
+    return url ?? '';
+  }
+
+  test('that took the database first and the packs after it holds all that the database names', async () => {
+    const url = await restore();
+    const got = await davGet(url, 'ada', password, 'kept.bin');
+    expect([got.status, got.body.equals(kept)]).toEqual([200, true]);
+    expect((await davGet(url, 'ada', password, 'later.bin')).status).toBe(404);
+    const { body } = await davGet(stand.url, 'ada', password, 'kept.bin');
+    expect(body.equals(kept)).toBe(true);
+  });
+
+  test('is of no use to who has no master keys', async () => {
+    await rm(join(backup, 'master-keys.json'));
+    const url = await restore();
+    const got = await davGet(url, 'ada', password, 'kept.bin');
+    expect(got.status).toBeGreaterThanOrEqual(400);
+    expect(got.body.length).toBeLessThan(10_000);
+  });
+});

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { davGet } from './dav-fetch.ts';
+import { eventually } from './eventually.ts';
+import { skipLoudly, whyNoMount } from './requirements.ts';
+import { Stand, type Device } from './stand.ts';
+
+const password = 'a long password';
+
+describe.skipIf(skipLoudly('fsync to the server', whyNoMount()))('fsync on a mount with --sync remote', () => {
+  let stand: Stand;
+  let line: TcpProxy;
+  let a: Device;
+
+  beforeAll(async () => {
+    stand = await Stand.open();
+    await stand.addUser('ada', password);
+    line = await TcpProxy.open('127.0.0.1', Number(new URL(stand.url).port));
+    a = await stand.device('ada', password, 'a', line.url);
+    await a.mount('--sync', 'remote');
+  });
+
+  afterAll(async () => {
+    await stand?.close();
+    await line?.close();
+  });
+
+  test('returns once the server has the bytes, with the file still open', async () => {
+    const content = randomBytes(3_000_000);
+    const file = await open(a.path('ledger.bin'), 'w');
+    try {
+      await file.write(content);
+      await file.sync();
+      const got = await davGet(stand.url, 'ada', password, 'ledger.bin');
+      expect(got.status).toBe(200);
+      expect(got.body.equals(content)).toBe(true);
+    } finally {
+      await file.close();
+    }
+  }, 60_000);
+
+  test('waits for a server that is away', async () => {
+    line.cut();
+    await eventually(async () => expect((await a.status()).connected).toBe(false));
+    const file = await open(a.path('late.txt'), 'w');
+    try {
+      await file.write('late');
+      let isBack = false;
+      const syncedWhile = file.sync().then(() => isBack);
+      expect((await a.status()).dirtyEntries).toBeGreaterThan(0);
+      isBack = true;
+      line.heal();
+      expect(await syncedWhile).toBe(true);
+      expect((await davGet(stand.url, 'ada', password, 'late.txt')).body.toString()).toBe('late');
+    } finally {
+      await file.close();
+    }
+  }, 120_000);
+});
