@@ -18,6 +18,11 @@ const lastingRefusals = new Set<DriveErrorCode>([
 ]);
 
 const batchesUnderWayMax = 3;
+/** While a batch that is not full is under way, others that are not full wait for its end, and fill; so often is looked whether one is full. */
+const lookMs = 50;
+/** Planning a commit looks at all that is dirty: it may take at most one part in so many of the time. */
+const planningShare = 5;
+const planningPauseMsMin = 20;
 const filesPerBatchMax = 256;
 const bytesPerBatch = 16 * 1024 * 1024;
 const dirtyContentsSeenMax = 2_000;
@@ -42,6 +47,8 @@ export class SyncEngine {
   /** Files whose last upload came to nothing, and when to try again. */
   readonly #deferred = new Map<Ino, number>();
   #batches = 0;
+  #partialBatches = 0;
+  #lookedMs = 0;
   #idle: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #wake: (() => void) | undefined;
@@ -56,6 +63,8 @@ export class SyncEngine {
   #retryAtMs = 0;
   #uploadRetryAtMs = 0;
   #commitRetryAtMs = 0;
+  /** Before, planning again would take too large a share of the time. */
+  #planAgainAtMs = 0;
   #lastError: string | null = null;
 
   constructor(options: SyncOptions) {
@@ -227,13 +236,23 @@ export class SyncEngine {
     }
     while (this.#isCommitDue() && !this.#stopping.signal.aborted) {
       this.#burst = undefined;
-      const plan = this.#exchange.plan(this.#timings.operationsMax);
+      const plan = this.#plan();
       if (plan === undefined) break;
       if (!(await this.#commit(plan))) break;
       this.#waiters.check();
       this.#lookForDirt(); // there may be more than one commit's worth
     }
     this.#succeeded();
+  }
+
+  #plan(): ReturnType<Exchange['plan']> {
+    const { clock } = this.#options;
+    const startMs = clock.nowMs();
+    const plan = this.#exchange.plan(this.#timings.operationsMax);
+    const endMs = clock.nowMs();
+    const pauseMs = (endMs - startMs) * (planningShare - 1);
+    if (pauseMs > planningPauseMsMin) this.#planAgainAtMs = endMs + Math.min(pauseMs, this.#timings.burstMs);
+    return plan;
   }
 
   /** Returns whether to go on: not if the server refused the plan for good. */
@@ -265,7 +284,7 @@ export class SyncEngine {
     if (this.#burst === undefined) return Infinity;
     const { quietMs, burstMs } = this.#timings;
     const burstEndMs = Math.min(this.#burst.lastMs + quietMs, this.#burst.sinceMs + burstMs);
-    return Math.max(burstEndMs, this.#commitRetryAtMs);
+    return Math.max(burstEndMs, this.#commitRetryAtMs, this.#planAgainAtMs);
   }
 
   #exchangeDueMs(): number {
@@ -279,6 +298,10 @@ export class SyncEngine {
   #startUploads(): number {
     const nowMs = this.#options.clock.nowMs();
     if (nowMs < this.#uploadRetryAtMs) return this.#uploadRetryAtMs;
+    if (this.#batches >= batchesUnderWayMax) return Infinity; // the end of a batch wakes the loop
+    const lookDueMs = this.#lookedMs + lookMs;
+    if (this.#partialBatches > 0 && this.#closed.size < filesPerBatchMax && nowMs < lookDueMs) return lookDueMs;
+    this.#lookedMs = nowMs;
     // Before the first load nothing can be committed.
     const dirty = this.#options.tree.dirtyContents(dirtyContentsSeenMax);
     let dueMs = Infinity;
@@ -295,12 +318,14 @@ export class SyncEngine {
       batch.push(each);
       bytes += each.size;
       if (batch.length >= filesPerBatchMax || bytes >= bytesPerBatch) {
-        this.#upload(batch);
+        this.#upload(batch, 'full');
         batch = [];
         bytes = 0;
       }
     }
-    if (batch.length > 0 && this.#batches < batchesUnderWayMax) this.#upload(batch);
+    if (batch.length === 0 || this.#batches >= batchesUnderWayMax) return dueMs;
+    if (this.#partialBatches > 0) return Math.min(dueMs, nowMs + lookMs);
+    this.#upload(batch, 'partial');
     return dueMs;
   }
 
@@ -309,12 +334,13 @@ export class SyncEngine {
     return Math.min(dirty.changedMs + this.#timings.idleMs, dirty.sinceMs + this.#timings.contentAgeMs);
   }
 
-  #upload(batch: readonly DirtyContent[]): void {
+  #upload(batch: readonly DirtyContent[], fill: 'full' | 'partial'): void {
     for (const { ino } of batch) {
       this.#uploading.add(ino);
       this.#closed.delete(ino);
     }
     this.#batches += 1;
+    if (fill === 'partial') this.#partialBatches += 1;
     const isOld = (dirty: DirtyContent) => this.#options.clock.nowMs() - dirty.sinceMs >= this.#timings.contentAgeMs;
     const done = this.#uploader.upload(batch, isOld).then(
       () => {
@@ -331,6 +357,7 @@ export class SyncEngine {
     const ended = done.finally(() => {
       for (const { ino } of batch) this.#uploading.delete(ino);
       this.#batches -= 1;
+      if (fill === 'partial') this.#partialBatches -= 1;
       this.#signal();
     });
     this.#idle = Promise.all([this.#idle, ended]).then(() => undefined);
