@@ -37,7 +37,7 @@ async function runUp(options: UpOptions): Promise<void> {
   const server = await startServer({ storage, listen: options.listen, logLevel: 'warn' });
   let mount: MountChild | undefined;
   try {
-    const login = await firstLogin(server, storage.directory, userInfo().username);
+    const login = await firstLogin(server, storage.directory, localUserName());
     await new Logins(places.logins).save({ server: server.url, userName: login.userName, token: login.token });
     printLine(`WebDAV    ${server.url}/dav/${encodeURIComponent(login.userName)}/`);
     printLine(`user      ${login.userName}`);
@@ -63,5 +63,15 @@ async function tryMount(mountpoint: string, url: string, cache: string): Promise
     if (!(error instanceof DriveError)) throw error;
     printRemark(`no mount: ${error.message}`);
     return undefined;
+  }
+}
+
+/** What the first user is called: as on this machine, where this machine knows. */
+function localUserName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without an entry in passwd, as in a container.
+    return 'owner';
   }
 }

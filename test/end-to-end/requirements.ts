@@ -1,15 +1,24 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { userInfo } from 'node:os';
 
 /** Why nothing can be mounted here, or `undefined` if it can. */
 export function whyNoMount(): string | undefined {
   if (process.platform !== 'linux') return 'mounts are tested on Linux only';
   if (!existsSync('/dev/fuse')) return 'this machine has no /dev/fuse';
-  if (userInfo().uid !== 0 && spawnSync('fusermount3', ['--version']).error !== undefined) {
+  if (!mayUse('/dev/fuse')) return '/dev/fuse is closed to this user (see test/fuse/driver/open-device.sh)';
+  if (process.getuid?.() !== 0 && spawnSync('fusermount3', ['--version']).error !== undefined) {
     return 'fusermount3 is missing (Debian: fuse3)';
   }
   return undefined;
+}
+
+function mayUse(device: string): boolean {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Why a program cannot be used here, or `undefined` if it can. */
