@@ -137,6 +137,11 @@ export class DirtyPlaces {
     );
   }
 
+  /** Whether any place in the directory is dirty. */
+  lieIn(directory: Ino): boolean {
+    return this.#db.get('select 1 from dirty_places where parent = ? limit 1', directory) !== undefined;
+  }
+
   count(): number {
     return (this.#db.get('select count(*) as count from dirty_places') as { count: number }).count;
   }

@@ -75,7 +75,8 @@ export class ReplicaState {
     const dirty = this.places.get(place);
     if (dirty === undefined) return;
     this.places.delete(place);
-    for (const ino of new Set([dirty.base, dirty.remote, dirty.planned])) if (ino !== null) this.collect(ino);
+    const needed = new Set([dirty.base, dirty.remote, dirty.planned, dirty.parent]);
+    for (const ino of needed) if (ino !== null) this.collect(ino);
   }
 
   /** Makes a place lead to `ino` or nowhere, as visible here, whatever it led to before. */
@@ -120,7 +121,8 @@ export class ReplicaState {
     }
     if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
     if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;
-    if (row.kind === 'directory' && !this.dentries.isEmpty(ino)) return;
+    // A removal inside of it that is not told yet needs the directory to be named.
+    if (row.kind === 'directory' && (!this.dentries.isEmpty(ino) || this.places.lieIn(ino))) return;
     this.dirty.delete(ino);
     this.inodes.delete(row);
   }
