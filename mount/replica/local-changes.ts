@@ -74,8 +74,10 @@ export class LocalChanges {
     if (target !== undefined) this.#checkReplaceable(moved, target, to.name);
     this.#state.touchPlace(from);
     this.#state.touchPlace(to);
+    this.#noteSeen(from, moved);
     this.#state.dentries.detach(from.parent, from.name, moved);
     if (target !== undefined) {
+      this.#noteSeen(to, target);
       this.#state.dentries.detach(to.parent, to.name, target);
       this.#state.inodes.setCtime(target.ino, nowNs);
     }
@@ -176,6 +178,8 @@ export class LocalChanges {
     this.#checkNoCycle(target, from.parent);
     this.#state.touchPlace(from);
     this.#state.touchPlace(to);
+    this.#noteSeen(from, moved);
+    this.#noteSeen(to, target);
     this.#state.dentries.detach(from.parent, from.name, moved);
     this.#state.dentries.detach(to.parent, to.name, target);
     this.#state.dentries.attach(to.parent, to.name, moved);
@@ -193,6 +197,17 @@ export class LocalChanges {
     this.#state.placeChanged(to);
   }
 
+  /**
+   * A place that a plan under way gives to `row` is taken from it again. The version the user had seen is the base of
+   * that, whatever the server has by the time the plan is settled.
+   */
+  #noteSeen(place: LocalPlace, row: InodeRow): void {
+    this.#state.db.run(
+      'update dirty_places set seen_version = ? where parent = ? and name = ? and is_planned = 1 and planned = ?',
+      ...[row.version, place.parent, place.name, row.ino],
+    );
+  }
+
   /** Lets a free place lead to `row`. */
   #give(place: LocalPlace, row: InodeRow, nowNs: bigint): void {
     this.#state.touchPlace(place);
@@ -203,6 +218,7 @@ export class LocalChanges {
 
   #remove(place: LocalPlace, row: InodeRow, nowNs: bigint): InodeRow {
     this.#state.touchPlace(place);
+    this.#noteSeen(place, row);
     this.#state.dentries.detach(place.parent, place.name, row);
     this.#state.inodes.setCtime(row.ino, nowNs);
     this.#touchDirectory(place.parent, nowNs);

@@ -67,7 +67,8 @@ create table if not exists dirty_places (
   base_version integer not null,
   remote integer,
   is_planned integer not null,
-  planned integer
+  planned integer,
+  seen_version integer
 );
 create unique index if not exists dirty_places_by_name on dirty_places (parent, name);
 create index if not exists dirty_places_by_base on dirty_places (base) where base is not null;

@@ -115,6 +115,10 @@ export class Settling {
     for (const place of this.#state.places.withBase(row.ino)) {
       if (place.baseVersion === seen) this.#state.places.setBase(place, row.ino, this.#version);
     }
+    this.#state.db.run(
+      'update dirty_places set seen_version = ? where planned = ? and seen_version = ?',
+      ...[this.#version, row.ino, seen],
+    );
     this.#committed(row, manifest, mark.sequence);
   }
 
@@ -218,6 +222,15 @@ export class Settling {
     if (visible !== null) this.#state.setVisible(there, null);
   }
 
+  /** The version that was seen by who took the planned inode away from the place again. */
+  #seenVersion(place: LocalPlace): Version | null {
+    const row = this.#state.db.get(
+      'select seen_version as version from dirty_places where parent = ? and name = ?',
+      ...[place.parent, place.name],
+    ) as { version: Version | null } | undefined;
+    return row?.version ?? null;
+  }
+
   #settlePlace(planned: DirtyPlace, unchanged: boolean): void {
     const place = this.#state.places.get(planned);
     if (place === undefined) return;
@@ -229,7 +242,7 @@ export class Settling {
     }
     const seen = planned.planned;
     const row = seen === null ? undefined : this.#state.row(seen);
-    this.#state.places.setBase(place, seen, row?.version ?? versionZero);
+    this.#state.places.setBase(place, seen, this.#seenVersion(place) ?? row?.version ?? versionZero);
     const visible = this.#state.dentries.find(place.parent, place.name);
     if (visible === null && place.remote !== seen) this.#remote.show(place, place.remote);
     this.#state.placeChanged(place);
