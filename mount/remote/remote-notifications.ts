@@ -9,7 +9,7 @@ import type { RemoteServer } from './remote-server.ts';
 
 /** Who wants to know. Calls come one at a time and must not throw. */
 export interface NotificationListener {
-  /** Whether the server is heard now; called when that changes. */
+  /** Whether the server is heard now; called when that changes, and after each attempt to connect that failed. */
   connected(isConnected: boolean): void;
   notified(notification: Notification): void;
   /** A connection stands (again): what was said before it was not heard, so every namespace is to be pulled. */
@@ -123,7 +123,7 @@ export class RemoteNotifications {
     await new Promise((resolve) => socket.once('close', resolve));
     stopPinging();
     this.#socket = undefined;
-    if (stood) listener.connected(false);
+    listener.connected(false);
     return stood;
   }
 
