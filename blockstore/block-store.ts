@@ -4,7 +4,7 @@ import type { Clock, Randomness } from '../protocol/environment.ts';
 import { DriveError, isDriveError } from '../protocol/errors.ts';
 import { makeId, type BlockHash, type PackId } from '../protocol/ids.ts';
 import { limits } from '../protocol/limits.ts';
-import { decodeBlock } from './codec.ts';
+import { verifyBlock } from './codec.ts';
 import type { MasterKeys } from './master-keys.ts';
 import { collectPieces } from './object-body.ts';
 import { checkNotAborted, type ObjectStore } from './object-store.ts';
@@ -54,7 +54,7 @@ export class BlockStore {
 
   /**
    * Stores blocks; when it resolves, all are durable and in the index. Each is decompressed and checked against its hash
-   * first, also one the store has: sending it is how its sender shows to have it. Throws `corrupt` or `invalidArgument` for a bad frame;
+   * first (unless this process made it, see `verifyBlock`), also one the store has: sending it is how its sender shows to have it. Throws `corrupt` or `invalidArgument` for a bad frame;
    * blocks before it may have been stored.
    *
    * Frames are taken as fast as they can be stored. At most two packs of each `put` are in memory, one being filled, one on its way;
@@ -162,7 +162,7 @@ class PutRequest {
 
   async take(frame: BlockFrame): Promise<void> {
     checkNotAborted('of a pack', this.#signal);
-    decodeBlock(frame);
+    verifyBlock(frame);
     this.#receivedBlocks++;
     if (this.#hashes.has(frame.hash)) return;
     this.#hashes.add(frame.hash);

@@ -43,6 +43,31 @@ export function encodeBlock(hash: BlockHash, plaintext: Uint8Array): BlockFrame 
     : { hash, length: plaintext.length, encoding: 'raw', bytes: plaintext };
 }
 
+/** A block whose hash was computed here, so that nobody need verify it again. Its plaintext must not be changed any more. */
+export class HashedBlock {
+  readonly hash: BlockHash;
+  readonly plaintext: Uint8Array;
+
+  constructor(plaintext: Uint8Array) {
+    this.hash = hashBlock(plaintext);
+    this.plaintext = plaintext;
+  }
+
+  /** As `encodeBlock`; `verifyBlock` knows the frame. */
+  encode(): BlockFrame {
+    const frame = encodeBlock(this.hash, this.plaintext);
+    framesOfOurs.add(frame);
+    return frame;
+  }
+}
+
+const framesOfOurs = new WeakSet<BlockFrame>();
+
+/** Throws as `decodeBlock` unless the frame is what it says; one that a `HashedBlock` made here is not looked at again. */
+export function verifyBlock(frame: BlockFrame): void {
+  if (!framesOfOurs.has(frame)) decodeBlock(frame);
+}
+
 /**
  * The plaintext of a frame from anybody, verified: what is returned has the frame's length and hash. Throws
  * `invalidArgument` or `tooLarge` for a frame that no encoder makes and `corrupt` for bytes that are not what the frame says.

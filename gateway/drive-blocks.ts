@@ -5,10 +5,10 @@ import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from
 import { DriveError } from '../protocol/errors.ts';
 import type { BlockHash, NamespaceId } from '../protocol/ids.ts';
 import { limits } from '../protocol/limits.ts';
-import { manifestHashes } from '../protocol/manifest.ts';
 import type { Metadata } from '../protocol/metadata.ts';
 import { roleSuffices } from '../protocol/roles.ts';
 import type { Role } from '../protocol/roles.ts';
+import type { EntitledBlocks } from './entitled-blocks.ts';
 
 /** What is asked of the block store, which knows bytes and nothing of users. */
 export type StoredBlocks = Pick<BlockStore, 'put' | 'get'>;
@@ -19,6 +19,8 @@ export interface DriveBlocksParts {
   readonly metadata: Metadata;
   readonly entitlements: BlockEntitlements;
   readonly blockStore: StoredBlocks;
+  /** One for all callers. */
+  readonly entitledBlocks: EntitledBlocks;
 }
 
 /**
@@ -63,15 +65,16 @@ export class DriveBlocks implements BlockService {
   }
 
   /**
-   * The distinct hashes of `request`, once it is certain that the caller may read them: he has the role `read` (the
-   * metadata checks it) and all are in the named version. Lets a door refuse before it starts an answer.
+   * The distinct hashes of `request`, once it is certain that the caller may read them: he has the role `read` now and all
+   * are in the named version. Lets a door refuse before it starts an answer.
    */
   async authorizeGet(namespace: NamespaceId, request: GetBlocksRequest): Promise<readonly BlockHash[]> {
     if (request.hashes.length > limits.getBlocksHashesMax) {
       throw new DriveError('tooLarge', `at most ${limits.getBlocksHashesMax} blocks can be asked for at once`);
     }
-    const manifest = await this.#parts.metadata.manifest(namespace, request.inode, request.version);
-    const entitled = manifestHashes(manifest);
+    await this.#requireRole(namespace, 'read');
+    const { metadata, entitledBlocks } = this.#parts;
+    const entitled = await entitledBlocks.of(metadata, namespace, request.inode, request.version);
     const wanted = [...new Set(request.hashes)];
     const foreign = wanted.find((hash) => !entitled.has(hash));
     if (foreign !== undefined) {

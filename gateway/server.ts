@@ -10,6 +10,7 @@ import { handleApi } from './api/api-handler.ts';
 import { Authenticator } from './authenticator.ts';
 import { DriveBlocks } from './drive-blocks.ts';
 import type { StoredBlocks } from './drive-blocks.ts';
+import { EntitledBlocks } from './entitled-blocks.ts';
 import { defaultGatewayLimits } from './gateway-limits.ts';
 import type { GatewayLimits } from './gateway-limits.ts';
 import { answerHealth, answerReadiness } from './health.ts';
@@ -85,6 +86,7 @@ class GatewayDoors {
   readonly #limits: GatewayLimits;
   readonly #authenticator: Authenticator;
   readonly #bodies: RequestBodies;
+  readonly #entitledBlocks = new EntitledBlocks();
   readonly #webdav: WebdavHandler;
 
   constructor(options: GatewayOptions, limits: GatewayLimits) {
@@ -96,8 +98,11 @@ class GatewayDoors {
     this.hub = new NotificationHub({ store: metadata, authenticator: this.#authenticator, clock, limits, logger });
     this.#webdav = createWebdavHandler({
       metadata: (caller) => metadata.as(caller),
-      blocks: (caller) =>
-        new DriveBlocks({ caller, metadata: metadata.as(caller), entitlements: metadata.entitlements, blockStore }),
+      blocks: (caller) => {
+        const { entitlements } = metadata;
+        const entitledBlocks = this.#entitledBlocks;
+        return new DriveBlocks({ caller, metadata: metadata.as(caller), entitlements, blockStore, entitledBlocks });
+      },
       leases: metadata.leases,
       clock,
       randomness,
@@ -156,7 +161,7 @@ class GatewayDoors {
     if (!path.startsWith('/api/')) throw new DriveError('notFound', `nothing is here; WebDAV is at ${webdavPrefix}/`);
     const { syncLatency } = this.hub;
     const shared = { authenticator: this.#authenticator, bodies: this.#bodies, syncLatency };
-    const parts = { store: metadata, blockStore, logger, ...shared };
+    const parts = { store: metadata, blockStore, entitledBlocks: this.#entitledBlocks, logger, ...shared };
     await handleApi(parts, { request, response, path, signal, identified });
   }
 }

@@ -9,6 +9,7 @@ import { apiPrefix, wireVersion } from '../../protocol/wire/wire-version.ts';
 import type { Authenticator } from '../authenticator.ts';
 import { DriveBlocks } from '../drive-blocks.ts';
 import type { StoredBlocks } from '../drive-blocks.ts';
+import type { EntitledBlocks } from '../entitled-blocks.ts';
 import type { SyncLatency } from '../notifications/sync-latency.ts';
 import type { RequestBodies } from '../request-body.ts';
 import type { ApiCall } from './api-call.ts';
@@ -18,6 +19,7 @@ import type { ApiRoute } from './api-routes.ts';
 export interface ApiHandlerParts {
   readonly store: MetadataStore;
   readonly blockStore: StoredBlocks;
+  readonly entitledBlocks: EntitledBlocks;
   readonly authenticator: Authenticator;
   readonly bodies: RequestBodies;
   readonly syncLatency: SyncLatency;
@@ -44,7 +46,7 @@ export async function handleApi(
 ): Promise<void> {
   const { route, namespace } = findRoute(path);
   if (request.method !== 'POST') throw new DriveError('invalidArgument', 'every call of the API is a POST');
-  const { blockStore, ...shared } = parts;
+  const { blockStore, entitledBlocks, ...shared } = parts;
   const { store, authenticator } = shared;
   const call: ApiCall = { ...shared, request, response, signal };
   if (route.scope === 'public') return route.answer(call);
@@ -52,7 +54,7 @@ export async function handleApi(
   identified(caller);
   const metadata = store.as(caller);
   if (route.scope === 'caller') return route.answer({ ...call, caller, metadata });
-  const blocks = new DriveBlocks({ caller, metadata, entitlements: store.entitlements, blockStore });
+  const blocks = new DriveBlocks({ caller, metadata, entitlements: store.entitlements, blockStore, entitledBlocks });
   return route.answer({ ...call, caller, metadata, blocks, namespace: namespaceOf(namespace) });
 }
 

@@ -1,6 +1,5 @@
 import { Chunker } from '../../blockstore/chunker.ts';
-import { encodeBlock } from '../../blockstore/codec.ts';
-import { hashBlock } from '../../blockstore/hash.ts';
+import { HashedBlock } from '../../blockstore/codec.ts';
 import { defaultProfile } from '../../blockstore/profile.ts';
 import type { BlockFrame, BlockService } from '../../protocol/block-service.ts';
 import { DriveError } from '../../protocol/errors.ts';
@@ -21,18 +20,19 @@ export async function writeContent(
   windowBytes: number,
 ): Promise<Manifest> {
   const entries: ManifestEntry[] = [];
-  let window = new Map<BlockHash, Uint8Array>();
+  let window = new Map<BlockHash, HashedBlock>();
   let held = 0;
   let storing: Promise<void> = Promise.resolve();
   try {
     for await (const plaintext of cutIntoBlocks(bytes)) {
-      const hash = hashBlock(plaintext);
+      const block = new HashedBlock(plaintext);
+      const { hash } = block;
       entries.push({ hash, length: plaintext.length });
       if (entries.length > limits.manifestEntriesMax) {
         throw new DriveError('tooLarge', `the file is too large: it has more than ${limits.manifestEntriesMax} blocks`);
       }
       if (!window.has(hash)) held += plaintext.length;
-      window.set(hash, plaintext);
+      window.set(hash, block);
       if (held < windowBytes) continue;
       await storing;
       storing = storeMissing(blocks, namespace, window);
@@ -51,18 +51,18 @@ export async function writeContent(
 async function storeMissing(
   blocks: BlockService,
   namespace: NamespaceId,
-  window: ReadonlyMap<BlockHash, Uint8Array>,
+  window: ReadonlyMap<BlockHash, HashedBlock>,
 ): Promise<void> {
   const present = await blocks.have(namespace, [...window.keys()]);
   if (present.size < window.size) await blocks.put(namespace, missingFrames(window, present));
 }
 
 async function* missingFrames(
-  window: ReadonlyMap<BlockHash, Uint8Array>,
+  window: ReadonlyMap<BlockHash, HashedBlock>,
   present: ReadonlySet<BlockHash>,
 ): AsyncGenerator<BlockFrame> {
-  for (const [hash, plaintext] of window) {
-    if (!present.has(hash)) yield encodeBlock(hash, plaintext);
+  for (const [hash, block] of window) {
+    if (!present.has(hash)) yield block.encode();
   }
 }
 

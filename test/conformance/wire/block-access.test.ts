@@ -51,6 +51,15 @@ describe('a hash is not a capability', () => {
     await expect(collectAll(ada.drive.get(ada.namespace, request))).rejects.toMatchObject({ code: 'forbidden' });
   });
 
+  test('a reader who lost the role is refused what was read a moment before', async () => {
+    const { block, file, version } = await secretFile();
+    const request = { inode: file.inode, version, hashes: [block.hash] };
+    await server.metadata.accounts.grant(ada.caller, ada.namespace, 'eve', 'read');
+    expect(await collectAll(eve.drive.get(ada.namespace, request))).toHaveLength(1);
+    await server.metadata.accounts.grant(ada.caller, ada.namespace, 'eve', null);
+    await expect(collectAll(eve.drive.get(ada.namespace, request))).rejects.toMatchObject({ code: 'notFound' });
+  });
+
   test('who has the bytes sends them, and nothing is stored twice', async () => {
     const { block } = await secretFile();
     expect(await eve.drive.put(eve.namespace, stream([block.frame]))).toEqual({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { decodeBlock, encodeBlock } from '../../../blockstore/codec.ts';
+import { decodeBlock, encodeBlock, HashedBlock, verifyBlock } from '../../../blockstore/codec.ts';
 import { hashBlock } from '../../../blockstore/hash.ts';
 import { limits } from '../../../protocol/limits.ts';
 import { frameOf } from './make-block-store.ts';
@@ -29,6 +29,16 @@ describe('block codec', () => {
     const frame = frameOf(random);
     expect(frame.encoding).toBe('raw');
     expect(frame.bytes).toBe(random);
+  });
+
+  it('takes frames made here on trust, and no others, not even copies of them', () => {
+    const block = new HashedBlock(seededText('ours', 1000));
+    const frame = block.encode();
+    verifyBlock(frame);
+    verifyBlock({ ...frame });
+    const wrong = { ...frame, hash: hashBlock(seededText('theirs', 1000)) };
+    expect(() => verifyBlock(wrong)).toThrow(expect.objectContaining({ code: 'corrupt' }));
+    expect(Buffer.from(decodeBlock(frame)).equals(block.plaintext)).toBe(true);
   });
 
   it('finds every changed bit of a small frame', () => {

@@ -6,6 +6,7 @@ import { BlockStore } from '../../../blockstore/block-store.ts';
 import { MasterKeys } from '../../../blockstore/master-keys.ts';
 import { MemoryStore } from '../../../blockstore/memory-store.ts';
 import { DriveBlocks } from '../../../gateway/drive-blocks.ts';
+import { EntitledBlocks } from '../../../gateway/entitled-blocks.ts';
 import { createWebdavHandler } from '../../../gateway/webdav/handler.ts';
 import { defaultWebdavLimits } from '../../../gateway/webdav/dependencies.ts';
 import type { WebdavLimits } from '../../../gateway/webdav/dependencies.ts';
@@ -47,6 +48,7 @@ export class Stand {
   damageAfterBlocks: number | null = null;
   readonly #server: Server;
   readonly #blockStore: BlockStore;
+  readonly #entitledBlocks = new EntitledBlocks();
   readonly #checked = new Map<string, Caller>();
 
   private constructor(store: MetadataStore, blockStore: BlockStore, limits: Partial<WebdavLimits>) {
@@ -155,6 +157,7 @@ export class Stand {
       metadata: this.store.as(caller),
       entitlements: this.store.entitlements,
       blockStore: this.#blockStore,
+      entitledBlocks: this.#entitledBlocks,
     });
     return {
       have: (namespace, hashes) => blocks.have(namespace, hashes),
