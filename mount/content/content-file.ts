@@ -302,11 +302,11 @@ export class ContentFile {
     this.#isExactOnDisk = isExact;
   }
 
-  /** Writes into the ledger what changed since it was last recorded, if it was ever to be. */
+  /** Writes into the ledger what changed since it was last recorded, if it was ever to be; when a dirty file was used does not matter. */
   recordIfNeeded(): void {
     if (this.isRetired || (!this.#isRecorded && !this.#isDirty)) return;
-    if (this.#isExactOnDisk) this.#host.ledger.touch(this.generation, this.usedMs);
-    else this.record();
+    if (!this.#isExactOnDisk) this.record();
+    else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs);
   }
 
   /** Closes the descriptor; the next use opens it again. */

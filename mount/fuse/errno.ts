@@ -48,7 +48,11 @@ export class FuseError extends Error {
   readonly errno: number;
 
   constructor(name: ErrnoName, message?: string) {
+    // It is thrown for every name and xattr that is not there, and nobody reads its stack, which takes longer than the answer.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message ?? name);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'FuseError';
     this.errno = errno[name];
   }
