@@ -183,15 +183,16 @@ export class FileHandlers {
 
   #created(inode: LocalInode, place: { readonly parent: number; readonly name: string } | undefined): FuseCreated {
     const attributes = entryOf(this.#parts, inode, place);
-    const fh = this.#register(this.#parts.nodes.node(attributes.ino));
+    const fh = this.#register(this.#parts.nodes.node(attributes.ino), true);
     return { attributes, opened: { fh, openFlags: openReplyFlags.keepCache } };
   }
 
-  #register(node: Node): number {
+  /** `isNew`: the file was made by this open, so that its close is what tells that it is whole, written to or not. */
+  #register(node: Node, isNew = false): number {
     const content = this.#parts.nodes.open(node);
     const fh = this.#nextFh;
     this.#nextFh += 1;
-    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: false, wasRead: false });
+    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: isNew, wasRead: false });
     return fh;
   }
 

@@ -36,7 +36,11 @@ export class NameHandlers {
   }
 
   mknod(context: RequestContext, parent: number, name: string, mode: number, rdev: number): FuseAttributes {
-    return this.make(context, parent, name, kindOfMode(mode), { mode: mode & 0o7777, rdev });
+    const kind = kindOfMode(mode);
+    const made = this.make(context, parent, name, kind, { mode: mode & 0o7777, rdev });
+    // Nobody has it open, so nobody will close it.
+    if (kind === 'file') this.#parts.hints.contentClosed(this.#parts.nodes.ino(made.ino));
+    return made;
   }
 
   /** The new inode, of which the kernel does not know yet. */

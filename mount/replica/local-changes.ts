@@ -169,7 +169,8 @@ export class LocalChanges {
       ...{ atimeNs: nowNs, mtimeNs: nowNs, ctimeNs: nowNs },
     });
     this.#state.dirty.addCreated(ino);
-    return this.#existing(ino);
+    // Whoever makes a file is about to write to it: others are to see it once, with what it is to hold.
+    return inode.kind === 'file' ? this.contentChanged(ino, 0, nowNs) : this.#existing(ino);
   }
 
   #exchange(from: LocalPlace, moved: InodeRow, to: LocalPlace, target: InodeRow, nowNs: bigint): InodeRow | undefined {

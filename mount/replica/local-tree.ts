@@ -35,6 +35,7 @@ export interface LocalTree {
   /** Entries and bytes of the whole tree, for statfs. */
   totals(): { readonly inodes: number; readonly bytes: number };
 
+  /** A new file counts as changed in content from the start, so that it is committed once it is uploaded, not before. */
   create(parent: Ino, name: string, inode: NewInode, nowNs: bigint): LocalInode;
   /** An inode without a name (O_TMPFILE), held once. */
   createUnlinked(inode: NewInode, nowNs: bigint): LocalInode;

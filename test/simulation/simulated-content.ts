@@ -84,8 +84,8 @@ export class SimulatedContent implements DrainableContent {
   }
 
   openForDrain(ino: Ino): DrainSource | undefined {
-    const file = this.#files.get(ino);
-    if (file === undefined) return undefined;
+    if (this.#options.replica.inode(ino) === undefined) return undefined;
+    const file = this.#open(ino);
     const size = file.bytes.length;
     const isWhollyDirty = file.source?.inode !== this.#options.replica.inode(ino)?.id;
     return {

@@ -148,16 +148,20 @@ describe('DriveFilesystem', () => {
     for (const [what, errno, action] of table) expect([what, errnoBy(action)]).toEqual([what, errno]);
   });
 
-  it('takes setuid away where the kernel asks for it, and tells the sync engine of a close after writing', () => {
+  it('takes setuid away where the kernel asks for it, and tells the sync engine of a close after making or writing', () => {
     const { filesystem } = drive;
     const { attributes, opened } = filesystem.create(context, root, 'tool', 0o6755);
     const { ino } = attributes;
     filesystem.flush(context, ino, opened.fh);
-    expect(drive.closed).toEqual([]);
+    expect(drive.closed).toEqual([ino]);
+    filesystem.flush(context, ino, opened.fh);
+    expect(drive.closed).toEqual([ino]);
     filesystem.write(context, ino, opened.fh, 0, Buffer.from('x'), { ...plainWrite, killPrivileges: true });
     expect(filesystem.getattr(context, ino).mode & 0o7777).toBe(0o755);
     filesystem.flush(context, ino, opened.fh);
     filesystem.release(context, ino, opened.fh);
-    expect(drive.closed).toEqual([ino]);
+    expect(drive.closed).toEqual([ino, ino]);
+    const { ino: device } = filesystem.mknod(context, root, 'made by mknod', 0o100644, 0);
+    expect(drive.closed).toEqual([ino, ino, device]);
   });
 });
