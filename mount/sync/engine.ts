@@ -345,7 +345,9 @@ export class SyncEngine {
     const done = this.#uploader.upload(batch, isOld).then(
       () => {
         this.#uploadBackoff.reset();
-        this.#lookForDirt();
+        // With more on its way to be uploaded, what came first waits for it as changes of a burst do.
+        if (this.#closed.size > 0 && this.#urgent === 0) this.changed();
+        else this.#lookForDirt();
         this.#deferUnchanged(batch);
       },
       (error: unknown) => {
