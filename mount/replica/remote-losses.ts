@@ -36,8 +36,10 @@ export class RemoteLosses {
     const removed: Ino[] = [];
     for (const [ino, own] of byIno) {
       if (this.#state.row(ino) === undefined) continue;
-      if (this.#standsOnServer(ino)) this.#undoMoves(ino, own);
-      else removed.push(ino);
+      if (this.#standsOnServer(ino)) {
+        this.#undoMoves(ino, own);
+        this.#keepUnseenEdit(ino, byIno);
+      } else removed.push(ino);
     }
     const isKept = (ino: Ino) => {
       const row = this.#state.row(ino);
@@ -100,11 +102,27 @@ export class RemoteLosses {
     }
   }
 
+  /**
+   * The server took away the last name that was left here of a file with dirty content, and has it under one that was
+   * removed here: it stays where it was, so that the edit goes on.
+   */
+  #keepUnseenEdit(ino: Ino, losses: ReadonlyMap<Ino, readonly Loss[]>): void {
+    const row = this.#state.row(ino);
+    if (row === undefined || !row.contentDirty || row.links > 0) return;
+    if (this.#state.places.withRemote(ino).every((place) => place.base === ino)) this.#showAgain(row, losses);
+  }
+
   /** Keeps a removed inode visible for what is dirty in it. */
   #keep(ino: Ino, losses: ReadonlyMap<Ino, readonly Loss[]>): void {
     this.#state.dirty.setRemoteGone(ino, true);
     const row = this.#state.row(ino);
     if (row === undefined || row.links > 0) return;
+    this.#showAgain(row, losses);
+  }
+
+  /** Puts an inode without a name back where it was last. */
+  #showAgain(row: InodeRow, losses: ReadonlyMap<Ino, readonly Loss[]>): void {
+    const { ino } = row;
     const last = losses.get(ino)?.find((loss) => loss.parent !== 0 && this.#state.row(loss.parent) !== undefined);
     const wanted = last ?? { parent: rootIno, name: `restored ${row.id}` };
     const place = this.#freePlace(wanted);
