@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { askMount } from '../control-client.ts';
+import { withDrainProgress } from '../drain-progress.ts';
 import { placesFor } from '../places.ts';
 import { RunningMounts } from '../running-mounts.ts';
 
@@ -15,7 +16,9 @@ export function drainCommand(): Command {
     .action(async (directory: string | undefined, options: { timeout: number }) => {
       const mount = await new RunningMounts(placesFor(process.env).running).chosen(directory);
       const timeoutMs = options.timeout * 1000;
-      await askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs);
+      await withDrainProgress(mount, () =>
+        askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs),
+      );
     });
 }
 

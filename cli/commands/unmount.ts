@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { askMount } from '../control-client.ts';
+import { withDrainProgress } from '../drain-progress.ts';
 import { placesFor } from '../places.ts';
 import { RunningMounts } from '../running-mounts.ts';
 import { parseSeconds } from './drain.ts';
@@ -18,7 +19,9 @@ export function unmountCommand(): Command {
       const mount = await new RunningMounts(placesFor(process.env).running).chosen(directory);
       const timeoutMs = options.timeout * 1000;
       if (options.force !== true) {
-        await askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs);
+        await withDrainProgress(mount, () =>
+          askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs),
+        );
       }
       await askMount(mount.socket, { method: 'unmount', force: options.force === true }, answerMarginMs);
     });
