@@ -153,6 +153,8 @@ export class LocalChanges {
 
   /** Lets go of an inode without names or holds. */
   letGo(ino: Ino): boolean {
+    const row = this.#state.row(ino);
+    if (row !== undefined) this.#state.dropContent(row);
     this.#state.collect(ino);
     return true;
   }
@@ -231,6 +233,7 @@ export class LocalChanges {
   /** The inode as it is after it lost a name; if that was the last, it may be gone from the tables then. */
   #afterLoss(row: InodeRow): InodeRow {
     const after = this.#existing(row.ino);
+    if (after.links === 0 && !this.#state.holds.has(row.ino)) this.#state.dropContent(after);
     this.#state.collect(row.ino);
     return after;
   }

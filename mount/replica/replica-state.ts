@@ -2,6 +2,7 @@ import type { Clock, Randomness } from '../../protocol/environment.ts';
 import { rootInodeOf, versionZero } from '../../protocol/ids.ts';
 import type { NamespaceId } from '../../protocol/ids.ts';
 import type { ReplicaDatabase } from './database.ts';
+import { ContentMoves } from './content-moves.ts';
 import { DentryTable } from './dentry-table.ts';
 import type { LocalPlace } from './dentry-table.ts';
 import { attributeBits, DirtyInodes } from './dirty-inodes.ts';
@@ -33,6 +34,7 @@ export class ReplicaState {
   readonly manifests: ManifestTable;
   readonly places: DirtyPlaces;
   readonly dirty: DirtyInodes;
+  readonly moves: ContentMoves;
   readonly settings: ReplicaSettings;
   /** Inodes kept alive by open files. */
   readonly holds = new Map<Ino, number>();
@@ -47,6 +49,7 @@ export class ReplicaState {
     this.manifests = new ManifestTable(db);
     this.places = new DirtyPlaces(db);
     this.dirty = new DirtyInodes(db);
+    this.moves = new ContentMoves(db);
     this.settings = new ReplicaSettings(db);
     if (this.inodes.get(rootIno) === undefined) this.#makeRoot(namespace);
     this.#collectNameless();
@@ -102,6 +105,18 @@ export class ReplicaState {
     }
   }
 
+  /**
+   * What is dirty of the content goes with the last name, as its content file does: what a refused removal brings back
+   * is the server's content.
+   */
+  dropContent(row: InodeRow): void {
+    if (!row.contentDirty) return;
+    this.inodes.revertContent(row);
+    this.dirty.contentClean(row.ino);
+    // The times of the change stay; should the file come back, they are sent.
+    this.dirty.addAttributes(row.ino, attributeBits.mtimeNs | attributeBits.ctimeNs);
+  }
+
   /** Lets go of an inode without names, unless something still needs it. */
   collect(ino: Ino): void {
     if (this.#deferred !== undefined) {
@@ -112,13 +127,7 @@ export class ReplicaState {
     if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
     // Something of ours stands where the server has it: it will be shown once that is settled.
     if (this.places.withRemote(ino).some((place) => place.base !== ino)) return;
-    if (row.contentDirty) {
-      // Its content file goes with the last name: what a refused removal brings back is the server's content.
-      this.inodes.revertContent(row);
-      this.dirty.contentClean(ino);
-      // The times of the change stay; should the file come back, they are sent.
-      this.dirty.addAttributes(ino, attributeBits.mtimeNs | attributeBits.ctimeNs);
-    }
+    this.dropContent(row);
     if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
     if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;
     // A removal inside of it that is not told yet needs the directory to be named.
