@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -62,6 +62,17 @@ describe('a backup of a running server', () => {
 
   test('is of no use to who has no master keys', async () => {
     await rm(join(backup, 'master-keys.json'));
+    // Random bytes are stored as they came, were they not sealed.
+    const pieces = [0, 700_000, 1_400_000].map((at) => kept.subarray(at, at + 32));
+    const entries = await readdir(backup, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    let searchedBytes = 0;
+    for (const file of files) {
+      const stored = await readFile(file);
+      searchedBytes += stored.length;
+      expect([file, pieces.some((piece) => stored.includes(piece))]).toEqual([file, false]);
+    }
+    expect(searchedBytes).toBeGreaterThan(kept.length);
     const url = await restore();
     const got = await davGet(url, 'ada', password, 'kept.bin');
     expect(got.status).toBeGreaterThanOrEqual(400);
