@@ -21,6 +21,14 @@ const compressOptions = {
   },
 };
 
+/**
+ * Room for the output of zstd in one piece. By default it comes in many of 16 KiB that are joined then, which doubles the garbage; and
+ * one byte more than the block may have spares another piece to find that it is at its end.
+ */
+function outputBytes(blockLength: number): number {
+  return Math.max(constants.Z_MIN_CHUNK, blockLength + 1);
+}
+
 /** Throws `invalidArgument` or `tooLarge` unless a block can have that many bytes of plaintext. */
 export function checkBlockLength(length: number): void {
   if (!Number.isSafeInteger(length) || length < 1) {
@@ -37,10 +45,11 @@ export function checkBlockLength(length: number): void {
  */
 export function encodeBlock(hash: BlockHash, plaintext: Uint8Array): BlockFrame {
   checkBlockLength(plaintext.length);
-  const compressed = zstdCompressSync(plaintext, compressOptions);
-  return compressed.length <= plaintext.length * (1 - savedShareMin)
-    ? { hash, length: plaintext.length, encoding: 'zstd', bytes: compressed }
-    : { hash, length: plaintext.length, encoding: 'raw', bytes: plaintext };
+  const { length } = plaintext;
+  const compressed = zstdCompressSync(plaintext, { ...compressOptions, chunkSize: outputBytes(length) });
+  return compressed.length <= length * (1 - savedShareMin)
+    ? { hash, length, encoding: 'zstd', bytes: Buffer.from(compressed) } // a copy, which keeps only what it needs
+    : { hash, length, encoding: 'raw', bytes: plaintext };
 }
 
 /** A block whose hash was computed here, so that nobody need verify it again. Its plaintext must not be changed any more. */
@@ -99,6 +108,7 @@ function decompress(frame: BlockFrame): Uint8Array {
   try {
     plaintext = zstdDecompressSync(frame.bytes, {
       maxOutputLength: frame.length,
+      chunkSize: outputBytes(frame.length),
       params: { [constants.ZSTD_d_windowLogMax]: windowLogMax },
     });
   } catch (error) {

@@ -84,10 +84,10 @@ export async function resetPeak(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** CPU time that a process has used, of all its threads, user and system, in seconds. */
-export async function cpuSeconds(pid: number): Promise<number> {
+/** CPU time that a process has used, of all its threads, in seconds: its own, and the kernel's for it. */
+export async function cpuSeconds(pid: number): Promise<{ readonly user: number; readonly system: number }> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticksPerSecond = 100; // USER_HZ is 100 on every architecture that Node runs on
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  return { user: Number(fields[11]) / ticksPerSecond, system: Number(fields[12]) / ticksPerSecond };
 }

@@ -46,11 +46,12 @@ async function measure(
   const start = performance.now();
   await work();
   const seconds = (performance.now() - start) / 1000;
-  const cpu = (await cpuSeconds(pid)) - cpuBefore;
+  const cpuAfter = await cpuSeconds(pid);
+  const cpu = `${(cpuAfter.user - cpuBefore.user).toFixed(2)} + ${(cpuAfter.system - cpuBefore.system).toFixed(2)} s`;
   const peak = await peakMib(pid);
   const rate = `${(amount / seconds).toFixed(0)} ${unit}/s`;
   console.log(
-    `${label.padEnd(34)} ${seconds.toFixed(2).padStart(8)} s ${rate.padStart(14)}  cpu ${cpu.toFixed(2).padStart(6)} s  peak ${peak.toFixed(0).padStart(4)} MiB`,
+    `${label.padEnd(34)} ${seconds.toFixed(2).padStart(8)} s ${rate.padStart(14)}  cpu ${cpu.padStart(15)}  peak ${peak.toFixed(0).padStart(4)} MiB`,
   );
   return { seconds };
 }
