@@ -116,11 +116,14 @@ interface MountParts {
 function composeParts(options: OpenMountOptions): MountParts {
   const { namespace, clock, randomness, remote, cacheDirectory, cacheBytesMax, logger, syncMode } = options;
   const replica = openReplica({ path: join(cacheDirectory, 'replica.db'), namespace, clock, randomness });
+  const unfinishedMoves = replica.unfinishedMoves();
   const files: ContentFiles = new ContentFiles({
     directory: join(cacheDirectory, 'content'),
-    ...{ cacheBytesMax, tree: replica, clock, bootId: readBootId() },
+    ...{ cacheBytesMax, tree: replica, clock, bootId: readBootId(), unfinishedMoves },
     hydrate: (file, offset, length) => hydrator.ensure(file, offset, length),
   });
+  const lastMove = unfinishedMoves.at(-1);
+  if (lastMove !== undefined) replica.contentMoved(lastMove.id);
   const readTimeout = options.readTimeoutMs === undefined ? {} : { timeoutMs: options.readTimeoutMs };
   const hydrator: Hydrator = new Hydrator({
     ...{ namespace, metadata: remote, blocks: remote, tree: replica, files, clock },

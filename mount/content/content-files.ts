@@ -5,6 +5,7 @@ import { DriveError } from '../../protocol/errors.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
+import type { ContentMove } from '../replica/synced-tree.ts';
 import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims } from './content-claims.ts';
 import type { ContentClaims } from './content-claims.ts';
 import { ContentFile } from './content-file.ts';
@@ -17,13 +18,15 @@ import { RangeSet } from './range-set.ts';
 import { syncFilesystem } from './sparse-file.ts';
 
 /** What of the tree the content files must know. */
-export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged'>;
+export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged' | 'durable'>;
 
 export interface ContentFilesOptions {
   /** Private to the mount; made if it is not there. */
   readonly directory: string;
   readonly cacheBytesMax: number;
   readonly tree: ContentTree;
+  /** Moves that an earlier run may not have made, oldest first: they are made before anything else. */
+  readonly unfinishedMoves?: readonly ContentMove[];
   readonly clock: Clock;
   /** Tells this run of the machine from others: what is in its memory survives a process, not a reboot. */
   readonly bootId: string;
@@ -65,6 +68,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     this.#usedBytes = this.ledger.totalBytes();
     this.#deleteOrphans();
     this.#nextGeneration = this.ledger.lastGeneration() + 1;
+    for (const move of options.unfinishedMoves ?? []) this.move(move);
     for (const row of isSameBoot ? this.ledger.dirtyRows() : this.ledger.allRows()) this.#recover(row, isSameBoot);
     this.ledger.setMark('boot', options.bootId);
   }
@@ -194,7 +198,16 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     this.#drop(this.#find(ino));
   }
 
-  move(from: Ino, to: Ino): void {
+  move(move: ContentMove): void {
+    if (move.id <= Number(this.ledger.mark('lastMove') ?? 0)) return;
+    this.ledger.together(() => {
+      this.#move(move);
+      this.ledger.setMark('lastMove', String(move.id));
+    });
+    this.ledger.flushNow();
+  }
+
+  #move({ from, to }: ContentMove): void {
     const file = this.#find(from);
     if (file === undefined) return;
     this.#drop(this.#find(to));

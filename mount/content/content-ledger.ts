@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, openSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
@@ -145,6 +145,16 @@ export class ContentLedger {
 
   setMark(name: string, value: string): void {
     write(() => this.#statements.setMark.run(name, value));
+  }
+
+  /** What `action` records is recorded as one, or not at all. */
+  together(action: () => void): void {
+    write(() => this.#db.transaction(action)());
+  }
+
+  /** As `flush`, but waits for the disk in place. */
+  flushNow(): void {
+    fdatasyncSync(this.#logFd);
   }
 
   /** Resolves when everything recorded before the call is on the disk. */

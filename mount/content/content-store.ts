@@ -1,5 +1,6 @@
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Ino } from '../replica/local-inode.ts';
+import type { ContentMove } from '../replica/synced-tree.ts';
 
 /** A half-open range of bytes, `[start, end)`. */
 export interface ByteRange {
@@ -34,6 +35,9 @@ export interface DrainableContent {
   drained(ino: Ino, sequence: number, manifest: Manifest): void;
   /** The head is another version now. Clean bytes of the old one are dropped; open files keep what they were opened on. */
   replaced(ino: Ino): void;
-  /** The content file of `from`, dirty or not, becomes that of `to`; `from` has none then. Open files move along. */
-  move(from: Ino, to: Ino): void;
+  /**
+   * The content file of `from`, dirty or not, becomes that of `to`; `from` has none then. Open files move along. It is on
+   * the disk when this returns, and a move that was made before, known by its id, is not made again.
+   */
+  move(move: ContentMove): void;
 }

@@ -17,7 +17,7 @@ import { ReplicaState } from './replica-state.ts';
 import type { ReplicaEnvironment } from './replica-state.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { SyncedReplica } from './synced-replica.ts';
-import type { DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
+import type { ContentMove, DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
 
 export interface ReplicaOptions extends ReplicaEnvironment {
   /** A file (made with mode 0600 if it is missing), `:memory:`, or a database that is open already. */
@@ -217,6 +217,14 @@ export class Replica implements LocalTree, SyncedTree {
 
   settle(plan: PlannedCommit, result: CommitResult, own: readonly ChangeBatch[]): Settled {
     return this.#synced.settle(plan, result, own);
+  }
+
+  unfinishedMoves(): readonly ContentMove[] {
+    return this.#synced.unfinishedMoves();
+  }
+
+  contentMoved(id: number): void {
+    this.#synced.contentMoved(id);
   }
 
   abandonPlan(plan: PlannedCommit): void {

@@ -5,6 +5,10 @@
  * `dentries.cookie` only grows, so a position in a directory stays valid while entries come and go.
  * `dirty_places` and `dirty_inodes` hold what is not agreed with the server: see dirty-places.ts and
  * dirty-inodes.ts.
+ *
+ * `totals` holds one row: how many inodes there are and how many bytes they have. Triggers keep it, so that it is as
+ * transactional as the inodes and no caller has to know what a row was before. Only a replica without that row (a new
+ * one, or one from before there was such a row) is counted.
  */
 export const replicaSchema = `
 create table if not exists settings (
@@ -35,6 +39,24 @@ create table if not exists inodes (
   content_dirty integer not null
 );
 create index if not exists inodes_nameless on inodes (ino) where links = 0;
+
+create table if not exists totals (
+  id integer primary key check (id = 1),
+  inodes integer not null,
+  bytes integer not null
+);
+insert into totals (id, inodes, bytes)
+  select 1, (select count(*) from inodes), (select coalesce(sum(size), 0) from inodes)
+  where not exists (select 1 from totals);
+create trigger if not exists inodes_counted after insert on inodes begin
+  update totals set inodes = inodes + 1, bytes = bytes + new.size;
+end;
+create trigger if not exists inodes_uncounted after delete on inodes begin
+  update totals set inodes = inodes - 1, bytes = bytes - old.size;
+end;
+create trigger if not exists inodes_resized after update of size on inodes when new.size <> old.size begin
+  update totals set bytes = bytes + new.size - old.size;
+end;
 
 create table if not exists dentries (
   cookie integer primary key,
@@ -121,6 +143,12 @@ create table if not exists snapshot_places (
 create table if not exists plan (
   id integer primary key check (id = 1),
   body blob not null
+);
+
+create table if not exists content_moves (
+  id integer primary key autoincrement,
+  from_ino integer not null,
+  to_ino integer not null
 );
 
 create table if not exists conflicts (

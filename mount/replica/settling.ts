@@ -160,7 +160,7 @@ export class Settling {
     this.#state.dirty.contentClean(row.ino);
     this.#stale.content(row.ino);
     this.#state.db.run('insert into conflicts (ino) values (?) on conflict (ino) do nothing', ino);
-    this.#contentMoves.push({ from: row.ino, to: ino });
+    this.#contentMoves.push(this.#state.moves.add(row.ino, ino));
     if (sequence !== null) this.#drained.push({ ino, sequence, manifest });
   }
 

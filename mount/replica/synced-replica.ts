@@ -13,7 +13,7 @@ import { RemoteLosses } from './remote-losses.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { Settling } from './settling.ts';
 import { SnapshotLoad } from './snapshot-load.ts';
-import type { DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
+import type { ContentMove, DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
 
 /** The half of the replica that speaks with the server, over the same tables as the local half. */
 export class SyncedReplica implements SyncedTree {
@@ -139,6 +139,14 @@ export class SyncedReplica implements SyncedTree {
       return settled;
     });
     return { ...value, invalidations };
+  }
+
+  unfinishedMoves(): readonly ContentMove[] {
+    return this.#state.moves.list();
+  }
+
+  contentMoved(id: number): void {
+    this.#state.db.change(() => this.#state.moves.deleteUpTo(id));
   }
 
   abandonPlan(_plan: PlannedCommit): void {

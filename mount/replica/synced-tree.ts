@@ -28,6 +28,8 @@ export interface PlannedCommit {
 
 /** Losing bytes that were moved into a file of their own, so that the content layer moves the content file too. */
 export interface ContentMove {
+  /** Grows from move to move and is never used again. */
+  readonly id: number;
   readonly from: Ino;
   readonly to: Ino;
 }
@@ -98,6 +100,12 @@ export interface SyncedTree {
    * apply on top. What was changed here since the plan was made stays dirty.
    */
   settle(plan: PlannedCommit, result: CommitResult, own: readonly ChangeBatch[]): Settled;
+
+  /** Moves of content that `settle` asked for and nobody reported as made, oldest first. */
+  unfinishedMoves(): readonly ContentMove[];
+
+  /** Moves up to `id` are made, and the record of that is on the disk. */
+  contentMoved(id: number): void;
 
   /** The server refused the whole plan for good (`code`, `message`): nothing is settled, and it will be planned anew. */
   abandonPlan(plan: PlannedCommit): void;

@@ -5,7 +5,23 @@ import type { Invalidation } from '../replica/invalidation.ts';
 import type { PlannedCommit } from '../replica/synced-tree.ts';
 import type { SyncOptions } from './sync-options.ts';
 
-/** What the server and the replica say to each other, one exchange at a time. */
+/**
+ * What the server and the replica say to each other, one exchange at a time, and with it the order in which server, replica
+ * and content files learn of a commit. The process or the machine may end between any two steps:
+ *
+ * - after blocks were sent, before `contentUploaded` is on the disk: the file is cut again, and `have` finds its blocks there.
+ * - after a plan was made: it is on the disk before it is sent, and is sent again under the same id.
+ * - after the server committed it: sending it again gives the result of the first time.
+ * - within `settle`: it is one transaction of the replica, so this is one of the two points around it.
+ * - after `settle`, before the content is moved: the moves are in that transaction, and `ContentFiles` makes them at the next
+ *   start before anything else. Nothing is awaited between the two, so nobody writes in between.
+ * - after a move, before the replica forgets it: the ledger has the move's id in the transaction that made it, on the disk
+ *   before the replica is told, and does not make it again.
+ * - after `settle`, before `drained`: the content counts as dirty over the older base, which is more than what differs. The
+ *   other order cannot happen: `drained` comes after the replica's part is on the disk.
+ * - after `replaced`, before the replica's new version is on the disk: only content without local changes is replaced, and
+ *   that is fetched again whichever version is found.
+ */
 export class Exchange {
   readonly #options: SyncOptions;
   readonly #onError: (error: unknown) => void;
@@ -53,7 +69,10 @@ export class Exchange {
     const settled = tree.settle(plan, result, own);
     // Bytes move together with what the replica says of them, and after that is on the disk: no waiting here.
     if (settled.contentMoves.length > 0) tree.durableNow();
-    for (const { from, to } of settled.contentMoves) content.move(from, to);
+    for (const move of settled.contentMoves) {
+      content.move(move);
+      tree.contentMoved(move.id);
+    }
     this.#tell(settled.invalidations);
     // After a crash, the content must not know of a newer base than the replica.
     if (settled.drained.length > 0) await tree.durable();

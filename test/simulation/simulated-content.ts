@@ -3,6 +3,7 @@ import type { DrainableContent, DrainSource } from '../../mount/content/content-
 import { RangeSet } from '../../mount/content/range-set.ts';
 import type { Ino } from '../../mount/replica/local-inode.ts';
 import type { Replica } from '../../mount/replica/replica.ts';
+import type { ContentMove } from '../../mount/replica/synced-tree.ts';
 import type { BlockService } from '../../protocol/block-service.ts';
 import type { InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
 import { isHole } from '../../protocol/manifest.ts';
@@ -121,7 +122,7 @@ export class SimulatedContent implements DrainableContent {
     this.#files.delete(ino);
   }
 
-  move(from: Ino, to: Ino): void {
+  move({ from, to }: ContentMove): void {
     const file = this.#files.get(from);
     this.#files.delete(from);
     if (file === undefined) return;

@@ -202,7 +202,7 @@ describe('content files', () => {
       bench.tree.contentChanged(ino, file.size);
       bench.tree.setHead(other, 0, { profile: 'fixed', entries: [] });
       bench.tree.contentChanged(other, file.size);
-      bench.files.move(ino, other);
+      bench.files.move({ id: 1, from: ino, to: other });
       const head = randomBytes(blockBytes);
       bench.putHead(ino, 2, head);
       bytes.write('loser', 5);

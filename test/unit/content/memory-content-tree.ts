@@ -80,6 +80,8 @@ export class MemoryContentTree {
     return inode;
   }
 
+  async durable(): Promise<void> {}
+
   manifest(ino: Ino): Manifest | undefined {
     return this.#files.get(ino)?.manifest;
   }
