@@ -124,9 +124,8 @@ export class InodeTable {
   readonly #byId: Statement;
   readonly #insert: Statement;
   readonly #touch: Statement;
+  readonly #totals: Statement;
   #nextIno: number;
-  #count: number;
-  #bytes: number;
 
   constructor(db: ReplicaDatabase) {
     this.#db = db;
@@ -138,6 +137,7 @@ export class InodeTable {
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?, 0, 0)`,
     );
     this.#touch = db.prepare('update inodes set mtime = ?, ctime = ? where ino = ?');
+    this.#totals = db.prepare('select inodes, bytes from totals');
     const reserved = db.get(`select value from settings where key = 'inodeNumbersReserved'`) as
       { value: string } | undefined;
     // 1 is the root.
@@ -147,16 +147,11 @@ export class InodeTable {
        on conflict (key) do update set value = excluded.value`,
       String(this.#nextIno + numbersPerLife),
     );
-    const totals = db.get('select count(*) as count, coalesce(sum(size), 0) as bytes from inodes') as {
-      count: number;
-      bytes: number;
-    };
-    this.#count = totals.count;
-    this.#bytes = totals.bytes;
   }
 
+  /** How many inodes there are, and their bytes together. */
   get totals(): { readonly inodes: number; readonly bytes: number } {
-    return { inodes: this.#count, bytes: this.#bytes };
+    return this.#totals.get() as { inodes: number; bytes: number };
   }
 
   allocate(): Ino {
@@ -178,8 +173,6 @@ export class InodeTable {
       ...[row.ino, row.id, row.known ? 1 : 0, kindNumber(row.kind), row.mode, row.uid, row.gid, row.rdev, row.size],
       ...[row.atimeNs, row.mtimeNs, row.ctimeNs, row.target, row.version],
     );
-    this.#count += 1;
-    this.#bytes += row.size;
   }
 
   /** Sets mtime and ctime. */
@@ -205,7 +198,6 @@ export class InodeTable {
       'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 0 where ino = ?',
       ...[size, size, version, row.ino],
     );
-    this.#bytes += size - row.size;
   }
 
   /** The content is dirty, of `size` bytes, on top of `version` of `committedSize` bytes. */
@@ -214,14 +206,11 @@ export class InodeTable {
       'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 1 where ino = ?',
       ...[size, committedSize, version, row.ino],
     );
-    this.#bytes += size - row.size;
   }
 
   /** What was dirty of the content is gone: it is that of its version again. */
   revertContent(row: InodeRow): void {
     this.#db.run('update inodes set size = committed_size, content_dirty = 0 where ino = ?', row.ino);
-    const { size } = this.#db.get('select size from inodes where ino = ?', row.ino) as { size: number };
-    this.#bytes += size - row.size;
   }
 
   /** Notes a local change of the content. */
@@ -230,7 +219,6 @@ export class InodeTable {
       `update inodes set size = ?, mtime = ?, ctime = ?, sequence = sequence + 1, content_dirty = 1 where ino = ?`,
       ...[size, nowNs, nowNs, row.ino],
     );
-    this.#bytes += size - row.size;
   }
 
   setSequence(ino: Ino, sequence: number): void {
@@ -243,8 +231,6 @@ export class InodeTable {
     this.#db.run('delete from xattrs where ino = ?', row.ino);
     this.#db.run('delete from manifests where ino = ?', row.ino);
     this.#db.run('delete from conflicts where ino = ?', row.ino);
-    this.#count -= 1;
-    this.#bytes -= row.size;
   }
 
   /** Makes an unknown row known. */
