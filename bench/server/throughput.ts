@@ -122,6 +122,9 @@ async function measureSmall(server: MeasuredServer): Promise<void> {
 }
 
 const server = await MeasuredServer.start();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void server.close().finally(() => process.exit(1)));
+}
 try {
   console.log(
     `${values.mebibytes} MiB of ${texture} bytes; ${files} files; server at rest ${(await peakMib(server.pid)).toFixed(0)} MiB`,
