@@ -32,6 +32,7 @@ export class PlainTree {
 
   link(path: PlainPath, directory: PlainPath, name: string): void {
     const node = this.node(path);
+    this.node(directory);
     if (node.kind === 'directory') fail('isDirectory');
     const parent = this.#directory(directory);
     if (parent.children.has(name)) fail('exists');
@@ -54,6 +55,9 @@ export class PlainTree {
   }
 
   rename(from: PlainPath, fromName: string, to: PlainPath, toName: string, isExchange: boolean): void {
+    // Whoever calls the replica has walked both paths before.
+    this.node(from);
+    this.node(to);
     const source = this.#directory(from);
     const node = source.children.get(fromName) ?? fail('notFound');
     const parent = this.#directory(to);
