@@ -6,6 +6,7 @@ import type { Manifest } from '../../protocol/manifest.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
 import type { ContentMove } from '../replica/synced-tree.ts';
+import { CondemnedFiles } from './condemned-files.ts';
 import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims } from './content-claims.ts';
 import type { ContentClaims } from './content-claims.ts';
 import { ContentFile } from './content-file.ts';
@@ -53,6 +54,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
   readonly #loaded = new Map<number, ContentFile>();
   /** Replaced contents, closed, oldest first. */
   readonly #donors = new Set<ContentFile>();
+  readonly #condemned: CondemnedFiles;
   #nextGeneration: number;
   #usedBytes: number;
   #isEvicting = false;
@@ -61,6 +63,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
   constructor(options: ContentFilesOptions) {
     this.#options = options;
     this.#tree = options.tree;
+    this.#condemned = new CondemnedFiles(() => options.tree.durable());
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.ledger = new ContentLedger(options.directory);
     const isSameBoot = this.ledger.mark('boot') === options.bootId || this.ledger.mark('clean') === 'yes';
@@ -98,8 +101,8 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     if (file.isRetired) {
       this.#donate(file);
     } else if (this.#tree.inode(file.ino) === undefined) {
-      file.delete();
       this.#current.delete(file.ino);
+      this.#discard(file);
     } else {
       file.recordIfNeeded();
       file.closeDescriptor();
@@ -147,7 +150,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     if (file.handles > 0) return;
     this.#current.delete(ino);
     this.#loaded.delete(file.generation);
-    file.delete();
+    this.#discard(file);
   }
 
   /** The replaced content `file` becomes the dirty content of `ino`: what was written through an old handle lives on. */
@@ -275,6 +278,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
 
   /** Records everything and closes the files. After it nothing else may be called. */
   async shutdown(): Promise<void> {
+    await this.#condemned.settled();
     for (const file of this.#loaded.values()) {
       if (file.isRetired) file.delete();
       else file.recordIfNeeded();
@@ -367,6 +371,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.#donors.delete(oldest);
       oldest.delete();
     }
+  }
+
+  /** The inode is gone. What only this content has is kept until that is sure. */
+  #discard(file: ContentFile): void {
+    if (file.isDirty) this.#condemned.add(file);
+    else file.delete();
   }
 
   /** Files named by their generation, spread over 256 directories. */

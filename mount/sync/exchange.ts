@@ -21,6 +21,8 @@ import type { SyncOptions } from './sync-options.ts';
  *   other order cannot happen: `drained` comes after the replica's part is on the disk.
  * - after `replaced`, before the replica's new version is on the disk: only content without local changes is replaced, and
  *   that is fetched again whichever version is found.
+ * - after a name was taken away, before that is on the disk: content that only this device has is deleted after it
+ *   (`CondemnedFiles`), so a name that comes back has its bytes.
  */
 export class Exchange {
   readonly #options: SyncOptions;
