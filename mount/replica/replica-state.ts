@@ -125,11 +125,12 @@ export class ReplicaState {
     }
     const row = this.inodes.get(ino);
     if (row === undefined || row.links > 0 || ino === rootIno || this.holds.has(ino)) return;
+    // What came of its loss is decided once the whole commit is here.
+    if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;
     // Something of ours stands where the server has it: it will be shown once that is settled.
     if (this.places.withRemote(ino).some((place) => place.base !== ino)) return;
     this.dropContent(row);
     if (this.places.mentions(ino) || this.dirty.get(ino)?.isPlanned === true) return;
-    if (this.db.get('select 1 from remote_losses where ino = ?', ino) !== undefined) return;
     // A removal inside of it that is not told yet needs the directory to be named.
     if (row.kind === 'directory' && (!this.dentries.isEmpty(ino) || this.places.lieIn(ino))) return;
     this.dirty.delete(ino);
