@@ -20,13 +20,20 @@ interface KeyFile {
 }
 
 /**
- * The master keys in the file at `path`, which is made with one fresh key if there is none (of several processes that make it at
- * once, one does). Throws `forbidden` if others than its owner may read it, `corrupt` if it is no key file.
+ * The master keys in the file at `path`, with all of `keyIdsInUse`: those that a store's packs need. Where no pack needs any, a missing
+ * file is made with one fresh key (of several processes that make it at once, one does). Throws `notFound` if the file or a key in
+ * use is missing, since a new key would open nothing of what is stored, `forbidden` if others than its owner may read the file,
+ * `corrupt` if it is no key file. When it throws, nothing was changed.
  */
-export async function openKeyFile(path: string): Promise<MasterKeys> {
+export async function openKeyFile(path: string, keyIdsInUse: ReadonlySet<string>): Promise<MasterKeys> {
   try {
     const present = await readKeyFile(path);
-    if (present !== undefined) return present;
+    if (present !== undefined) {
+      const lacking = [...keyIdsInUse].filter((id) => !present.has(id));
+      if (lacking.length > 0) throw keysMissing(`the key file ${path} lacks`, lacking);
+      return present;
+    }
+    if (keyIdsInUse.size > 0) throw keysMissing(`the key file ${path} is missing, and with it`, [...keyIdsInUse]);
     await makeKeyFile(path);
     const made = await readKeyFile(path);
     if (made === undefined) throw new DriveError('unavailable', `the key file ${path} vanished while it was made`);
@@ -34,6 +41,16 @@ export async function openKeyFile(path: string): Promise<MasterKeys> {
   } catch (error) {
     throw diskError(`the key file ${path}`, error);
   }
+}
+
+function keysMissing(what: string, ids: readonly string[]): DriveError {
+  const [keys, them] = ids.length === 1 ? ['master key', 'it'] : ['master keys', 'them'];
+  const listed = ids.toSorted().join(', ');
+  return new DriveError(
+    'notFound',
+    `${what} ${keys} ${listed}: stored blocks cannot be read without ${them}. Copy the file from the backup or from another ` +
+      `server of this store (or add what it lacks from there), and start again`,
+  );
 }
 
 async function readKeyFile(path: string): Promise<MasterKeys | undefined> {

@@ -48,6 +48,11 @@ export class MasterKeys {
     }
   }
 
+  /** Whether what the key `keyId` wrapped can be opened. */
+  has(keyId: string): boolean {
+    return this.#keys.has(keyId);
+  }
+
   /** Wraps a pack's data key under the active key, bound to that pack. Nonces are the system's random bytes. */
   wrap(pack: PackId, dataKey: Uint8Array): WrappedKey {
     const keyId = this.activeKeyId;

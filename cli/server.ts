@@ -36,7 +36,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const metadata = await openMetadata(storage.databaseUrl, environment);
   let gateway: Gateway;
   try {
-    const masterKeys = await openKeyFile(storage.keyFile);
+    const masterKeys = await openKeyFile(storage.keyFile, await metadata.blockIndex.keyIds());
     const objects = await openObjectStore(storage.storeUrl, environment);
     const blockStore = new BlockStore({ objects, index: metadata.blockIndex, masterKeys, ...environment });
     const tls = options.tls === undefined ? {} : { tls: options.tls };

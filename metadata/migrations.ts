@@ -87,6 +87,11 @@ const migrations: readonly Migration[] = [
       `create index leases_of_path on leases (namespace, path)`,
     ],
   },
+  {
+    name: '0005 keys of packs',
+    grow: [],
+    statements: [`create index packs_of_key on packs (key_id)`],
+  },
 ];
 
 /** Brings the schema up to date, once, however many gateways open the database together. */

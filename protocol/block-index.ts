@@ -39,6 +39,9 @@ export interface BlockIndex {
    * place. Recording the same pack again changes nothing.
    */
   record(pack: PackRecord, blocks: ReadonlyMap<BlockHash, BlockLocation>): Promise<void>;
+
+  /** The ids of all master keys that wrap data keys of recorded packs: what is needed to read every block. Cheap, however many packs. */
+  keyIds(): Promise<ReadonlySet<string>>;
 }
 
 /** Who may name which block: what stands between a hash and its bytes. */

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { davGet } from './dav-fetch.ts';
-import { HoldfastProcess } from './process.ts';
+import { exitCodes } from '../../cli/exit-codes.ts';
+import { HoldfastProcess, program, runCommand } from './process.ts';
 import { Stand } from './stand.ts';
 
 const password = 'a long password';
@@ -60,8 +61,15 @@ describe('a backup of a running server', () => {
     expect(body.equals(kept)).toBe(true);
   });
 
+  async function namesAndSizes(): Promise<string[]> {
+    const entries = await readdir(backup, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    // Opening a SQLite file leaves an empty log and its index beside it.
+    const kept = files.filter((file) => !/-(wal|shm)$/.test(file)).sort();
+    return Promise.all(kept.map(async (file) => `${file} ${(await stat(file)).size}`));
+  }
+
   test('is of no use to who has no master keys', async () => {
-    await rm(join(backup, 'master-keys.json'));
     // Random bytes are stored as they came, were they not sealed.
     const pieces = [0, 700_000, 1_400_000].map((at) => kept.subarray(at, at + 32));
     const entries = await readdir(backup, { recursive: true, withFileTypes: true });
@@ -73,9 +81,27 @@ describe('a backup of a running server', () => {
       expect([file, pieces.some((piece) => stored.includes(piece))]).toEqual([file, false]);
     }
     expect(searchedBytes).toBeGreaterThan(kept.length);
-    const url = await restore();
-    const got = await davGet(url, 'ada', password, 'kept.bin');
-    expect(got.status).toBeGreaterThanOrEqual(400);
-    expect(got.body.length).toBeLessThan(10_000);
+  });
+
+  test('does not start without the master keys that its packs need, and changes nothing', async () => {
+    const keyFile = join(backup, 'master-keys.json');
+    const keys = await readFile(keyFile, 'utf8');
+    const { active } = JSON.parse(keys) as { active: string };
+    const serve = ['serve', '--data', backup, '--listen', '127.0.0.1:0'];
+    await rm(keyFile);
+    const facts = await namesAndSizes();
+    const missing = await runCommand(program, serve, { timeoutMs: 30_000 });
+    expect([missing.code, missing.stdout]).toEqual([exitCodes.notFound, '']);
+    for (const told of [keyFile, active, 'backup']) expect(missing.stderr).toContain(told);
+    expect(await namesAndSizes()).toEqual(facts);
+
+    const other = { format: 1, active: '0'.repeat(16), keys: [{ id: '0'.repeat(16), key: 'A'.repeat(43) + '=' }] };
+    await writeFile(keyFile, JSON.stringify(other), { mode: 0o600 });
+    const lacking = await runCommand(program, serve, { timeoutMs: 30_000 });
+    expect([lacking.code, lacking.stderr.includes(active)]).toEqual([exitCodes.notFound, true]);
+
+    await writeFile(keyFile, keys);
+    const got = await davGet(await restore(), 'ada', password, 'kept.bin');
+    expect([got.status, got.body.equals(kept)]).toEqual([200, true]);
   });
 });

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-const program = join(import.meta.dirname, '..', '..', 'bin', 'holdfast');
+export const program = join(import.meta.dirname, '..', '..', 'bin', 'holdfast');
 const startTimeoutMs = 30_000;
 
 /** A `holdfast` process that runs until ended, with its output kept for a failing test to show. */

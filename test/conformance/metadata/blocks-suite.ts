@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { holeHash } from '../../../protocol/manifest.ts';
 import type { Manifest } from '../../../protocol/manifest.ts';
+import type { PackId } from '../../../protocol/ids.ts';
 import { file, hashOf, openDrive, recordBlocks, unlink } from './drive.ts';
 import type { Engine } from './engines.ts';
 
@@ -27,6 +28,18 @@ export function blocksSuite(engine: Engine): void {
       });
       expect(found.get(two)).toMatchObject({ offset: 100, length: 7 });
       expect((await store.blockIndex.locate([])).size).toBe(0);
+    });
+
+    it('tells which master keys the packs need', async () => {
+      const { store } = await openDrive(engine);
+      const others = await store.blockIndex.keyIds(); // a database may have been used by other tests
+      const wrap = (keyId: string) => ({ keyId, byteLength: 1, wrappedKey: Uint8Array.of(1) });
+      const ids = ['b', 'a', 'c', 'b'].map((id) => `${id}-${others.size}`);
+      for (const [at, keyId] of ids.entries()) {
+        const pack = hashOf(`${keyId} ${at}`).slice(0, 32) as PackId;
+        await store.blockIndex.record({ pack, ...wrap(keyId) }, new Map());
+      }
+      expect(await store.blockIndex.keyIds()).toEqual(new Set([...others, ...ids]));
     });
 
     it('finds ten thousand blocks at once', async () => {

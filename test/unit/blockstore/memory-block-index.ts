@@ -22,4 +22,8 @@ export class MemoryBlockIndex implements BlockIndex {
       if (!this.located.has(hash)) this.located.set(hash, { ...location, packRecord: pack });
     }
   }
+
+  async keyIds(): Promise<ReadonlySet<string>> {
+    return new Set([...this.packs.values()].map(({ keyId }) => keyId));
+  }
 }

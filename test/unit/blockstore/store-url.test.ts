@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat, writeFile, chmod } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile, chmod } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,30 +62,55 @@ describe('openObjectStore', () => {
 describe('openKeyFile', () => {
   const pack = '0'.repeat(32) as PackId;
   const dataKey = seededBytes('data', 32);
+  const none = new Set<string>();
 
   it('makes one key on first use, private, and finds it again', async () => {
     const path = join(directory, 'data', 'master-keys.json');
-    const [first, second] = await Promise.all([openKeyFile(path), openKeyFile(path)]);
+    const [first, second] = await Promise.all([openKeyFile(path, none), openKeyFile(path, none)]);
     expect(first.activeKeyId).toBe(second.activeKeyId);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     const wrapped = first.wrap(pack, dataKey);
-    expect(Buffer.from((await openKeyFile(path)).unwrap(pack, wrapped))).toEqual(dataKey);
+    expect(Buffer.from((await openKeyFile(path, none)).unwrap(pack, wrapped))).toEqual(dataKey);
   });
 
   it('refuses a file that others may read, or that is no key file, without quoting it', async () => {
     const path = join(directory, 'keys.json');
-    await openKeyFile(path);
+    await openKeyFile(path, none);
     await chmod(path, 0o640);
-    await expect(openKeyFile(path)).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(openKeyFile(path, none)).rejects.toMatchObject({ code: 'forbidden' });
     await chmod(path, 0o600);
     const content = await readFile(path, 'utf8');
     const key = /"key": "([^"]+)"/.exec(content)?.[1] ?? '';
     expect(key).toHaveLength(44);
     for (const damaged of ['', '{}', content.slice(0, -10), content.replace('"format": 1', '"format": 2')]) {
       await writeFile(path, damaged);
-      const error: unknown = await openKeyFile(path).catch((reason: unknown) => reason);
+      const error: unknown = await openKeyFile(path, none).catch((reason: unknown) => reason);
       expect(error).toMatchObject({ code: 'corrupt' });
       expect(String(error)).not.toContain(key.slice(0, 10));
     }
+  });
+
+  it('makes no new file where packs need the keys of one that is gone', async () => {
+    const path = join(directory, 'keys.json');
+    const opened = openKeyFile(path, new Set(['00000000000000bb', '00000000000000aa']));
+    await expect(opened).rejects.toMatchObject({
+      code: 'notFound',
+      message: expect.stringMatching(/keys\.json is missing.*00000000000000aa, 00000000000000bb.*backup/) as string,
+    });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  it('refuses a file that lacks a key that packs need, and names it', async () => {
+    const path = join(directory, 'keys.json');
+    const { activeKeyId } = await openKeyFile(path, none);
+    const before = await readFile(path, 'utf8');
+    expect((await openKeyFile(path, new Set([activeKeyId]))).activeKeyId).toBe(activeKeyId);
+    const opened = openKeyFile(path, new Set([activeKeyId, '00000000000000aa']));
+    await expect(opened).rejects.toMatchObject({
+      code: 'notFound',
+      message: expect.stringMatching(/lacks .*00000000000000aa/) as string,
+    });
+    await expect(opened).rejects.not.toMatchObject({ message: expect.stringContaining(activeKeyId) as string });
+    expect(await readFile(path, 'utf8')).toBe(before);
   });
 });
