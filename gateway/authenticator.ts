@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Accounts, Caller } from '../protocol/accounts.ts';
 import type { Clock } from '../protocol/environment.ts';
@@ -54,7 +55,9 @@ export class Authenticator {
   }
 
   async #token(request: IncomingMessage, token: string): Promise<Caller> {
-    return this.#limited(request, '', () => this.#accounts.verifyToken(token));
+    // Each wrong token counts for itself: a revoked device that tries on must not shut out others at its address.
+    const name = hash('sha256', token, 'hex');
+    return this.#limited(request, name, () => this.#accounts.verifyToken(token));
   }
 
   async #limited(request: IncomingMessage, user: string, verify: () => Promise<Caller>): Promise<Caller> {

@@ -1,4 +1,4 @@
-import { DriveError, asDriveError } from '../../protocol/errors.ts';
+import { DriveError, asDriveError, isDriveError } from '../../protocol/errors.ts';
 import type { DriveErrorCode } from '../../protocol/errors.ts';
 import type { Cursor } from '../../protocol/ids.ts';
 import type { Notification } from '../../protocol/notifications.ts';
@@ -204,7 +204,10 @@ export class SyncEngine {
         if (nowMs >= this.#retryAtMs) await this.#exchangeOnce();
       } catch (error) {
         this.#failed(error);
-        this.#retryAtMs = this.#options.clock.nowMs() + this.#backoff.nextMs();
+        // Trying a login that is refused again soon only makes the server refuse more.
+        const isRefused = isDriveError(error, 'unauthenticated');
+        const waitMs = isRefused ? this.#timings.refusedMs : this.#backoff.nextMs();
+        this.#retryAtMs = this.#options.clock.nowMs() + waitMs;
       }
       if (signal.aborted) break;
       const uploadsDueMs = this.#startUploads();
