@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { describeTree, diffTrees, hashFile, peakMemoryMib, writeRandomFile } from './tree-facts.ts';
+import { describeTree, diffTrees, hashFile, peakMemoryMib, takePeak, writeRandomFile } from './tree-facts.ts';
 import { runCommand } from './process.ts';
 import { Stand, type Device, type ServerStorage } from './stand.ts';
 
@@ -15,7 +15,9 @@ export interface RealTreeFindings {
   readonly rcloneCheck: { readonly code: number | null; readonly summary: string };
   readonly insertedByte: { readonly blocks: number; readonly bytes: number; readonly hashAgrees: boolean };
   readonly copyBlocks: number;
-  readonly peakMib: { readonly server: number; readonly mountA: number; readonly mountB: number };
+  /** Peak resident memory, of the server phase by phase. */
+  readonly serverPeakMib: Readonly<Record<'upload' | 'compare' | 'webdav' | 'insert' | 'copy', number>>;
+  readonly mountPeakMib: { readonly a: number; readonly b: number };
 }
 
 const password = 'correct horse battery staple';
@@ -33,21 +35,26 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
     const a = await stand.device('ada', password, 'a');
     const b = await stand.device('ada', password, 'b');
     await a.mount();
+    const serverPid = stand.server.child.pid ?? 0;
     const started = performance.now();
     await unpackTree(a);
     await writeRandomFile(a.path('big.bin'), bigBytes, 7);
     await a.drain();
     const uploadSeconds = (performance.now() - started) / 1000;
+    const upload = await takePeak(serverPid);
     await b.mount();
     const differences = await diffTrees(a.mountpoint, b.mountpoint);
     const [factsA, factsB] = await Promise.all([describeTree(a.mountpoint), describeTree(b.mountpoint)]);
+    const compare = await takePeak(serverPid);
     const rcloneCheck = await checkThroughWebdav(stand, a);
+    const webdav = await takePeak(serverPid);
     const insertedByte = await insertByteInFront(a, b);
+    const insert = await takePeak(serverPid);
     const copyBlocks = await copyTree(a);
-    const peakMib = {
-      server: await peakMemoryMib(stand.server.child.pid ?? 0),
-      mountA: await peakMemoryMib(a.process.child.pid ?? 0),
-      mountB: await peakMemoryMib(b.process.child.pid ?? 0),
+    const copy = await takePeak(serverPid);
+    const mountPeakMib = {
+      a: await peakMemoryMib(a.process.child.pid ?? 0),
+      b: await peakMemoryMib(b.process.child.pid ?? 0),
     };
     await a.unmount();
     await b.unmount();
@@ -60,7 +67,8 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
       rcloneCheck,
       insertedByte,
       copyBlocks,
-      peakMib,
+      serverPeakMib: { upload, compare, webdav, insert, copy },
+      mountPeakMib,
     };
   } finally {
     await stand.close();

@@ -1,7 +1,7 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { runCommand } from './process.ts';
 
 const mib = 1024 * 1024;
@@ -46,4 +46,11 @@ export async function diffTrees(a: string, b: string): Promise<string> {
 export async function peakMemoryMib(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
+/** The peak resident memory of a process since the last call, in MiB (proc(5), clear_refs: 5 resets it). */
+export async function takePeak(pid: number): Promise<number> {
+  const peak = await peakMemoryMib(pid);
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+  return peak;
 }
