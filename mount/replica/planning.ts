@@ -9,15 +9,23 @@ import type { Differing } from './difference.ts';
 import type { LocalPlace } from './dentry-table.ts';
 import { attributeBits } from './dirty-inodes.ts';
 import type { DirtyPlace } from './dirty-places.ts';
+import type { HeldBack } from './held-back.ts';
 import type { InodeRow } from './inode-table.ts';
 import type { Ino } from './local-inode.ts';
 import { PlanGraph } from './plan-graph.ts';
 import type { MarkedOperation, OperationMark } from './planned-commit.ts';
 import type { ReplicaState } from './replica-state.ts';
-import type { PlannedCommit } from './synced-tree.ts';
+import type { PlannedCommit, PlanOrder } from './synced-tree.ts';
 
 const pageSize = 500;
 const nothing = { place: null, from: null, sequence: null } as const;
+
+export interface PlanLimits {
+  readonly operationsMax: number;
+  readonly order: PlanOrder;
+  /** What is left out, with what depends on it. */
+  readonly heldBack: Pick<HeldBack, 'has'>;
+}
 
 /**
  * Plans one commit: turns the difference between what is visible and what is agreed into operations, oldest first. What
@@ -32,11 +40,13 @@ export class Planner {
   readonly #operations: MarkedOperation[] = [];
   readonly #contents = new Map<Ino, number | null>();
   readonly #operationsMax: number;
+  readonly #limits: PlanLimits;
   #manifestEntries = 0;
 
-  constructor(state: ReplicaState, operationsMax: number) {
+  constructor(state: ReplicaState, planLimits: PlanLimits) {
     this.#state = state;
-    this.#operationsMax = Math.min(operationsMax, limits.commitOperationsMax);
+    this.#limits = planLimits;
+    this.#operationsMax = Math.min(planLimits.operationsMax, limits.commitOperationsMax);
     this.#difference = new Difference(state);
     this.#graph = new PlanGraph(differingKey, (node) => this.#difference.edgesOf(node));
   }
@@ -56,19 +66,28 @@ export class Planner {
   }
 
   *#seeds(): Generator<Differing> {
-    for (let after = 0; ;) {
-      const page = this.#state.places.page(after, pageSize);
-      for (const place of page) yield { type: 'place', place };
-      const last = page.at(-1);
-      if (last === undefined) break;
-      after = last.seq;
+    if (this.#limits.order === 'removalsFirst') {
+      for (const place of this.#places()) {
+        if (this.#difference.gained(place) === null) yield { type: 'place', place };
+      }
     }
+    for (const place of this.#places()) yield { type: 'place', place };
     for (let after = 0; ;) {
       const page = this.#state.dirty.page(after, pageSize);
       for (const { ino } of page) yield { type: 'inode', ino };
       const last = page.at(-1);
       if (last === undefined) return;
       after = last.ino;
+    }
+  }
+
+  *#places(): Generator<DirtyPlace> {
+    for (let after = 0; ;) {
+      const page = this.#state.places.page(after, pageSize);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined) return;
+      after = last.seq;
     }
   }
 
@@ -124,11 +143,15 @@ export class Planner {
     return component !== undefined && this.#blocked.has(component);
   }
 
-  /** Whether what stands at the place now must not be shown to others yet. */
+  /** Whether the server refused it lately, or what stands at the place now must not be shown to others yet. */
   #cannotGo(node: Differing): boolean {
-    if (node.type === 'inode') return false;
+    const { heldBack } = this.#limits;
+    if (node.type === 'inode') return heldBack.has(node.ino);
+    const lost = this.#difference.lost(node.place);
+    if (lost !== null && heldBack.has(lost)) return true;
     const gained = this.#difference.gained(node.place);
     if (gained === null) return false;
+    if (heldBack.has(gained)) return true;
     const row = this.#difference.row(gained);
     if (row === undefined || !row.known) return true;
     const isFresh = node.place.remote === null && this.#difference.isCreated(gained);

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, openSync } from 'node:fs';
 import type BetterSqlite3 from 'better-sqlite3';
 import { DriveError } from '../../protocol/errors.ts';
 import type { ChangeBatch } from '../../protocol/changes.ts';
-import type { Cursor, NamespaceId } from '../../protocol/ids.ts';
+import type { Cursor, InodeId, NamespaceId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult } from '../../protocol/operations.ts';
 import { ReplicaDatabase } from './database.ts';
@@ -17,7 +17,7 @@ import { ReplicaState } from './replica-state.ts';
 import type { ReplicaEnvironment } from './replica-state.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { SyncedReplica } from './synced-replica.ts';
-import type { ContentMove, DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
+import type { ContentMove, DirtyContent, PlannedCommit, PlanOrder, Settled, SyncedTree } from './synced-tree.ts';
 
 export interface ReplicaOptions extends ReplicaEnvironment {
   /** A file (made with mode 0600 if it is missing), `:memory:`, or a database that is open already. */
@@ -207,8 +207,8 @@ export class Replica implements LocalTree, SyncedTree {
     return this.#synced.followRemote();
   }
 
-  planCommit(operationsMax: number, nowMs: number): PlannedCommit | undefined {
-    return this.#synced.planCommit(operationsMax, nowMs);
+  planCommit(operationsMax: number, nowMs: number, order?: PlanOrder): PlannedCommit | undefined {
+    return this.#synced.planCommit(operationsMax, nowMs, order);
   }
 
   unsettledCommit(): PlannedCommit | undefined {
@@ -229,6 +229,18 @@ export class Replica implements LocalTree, SyncedTree {
 
   abandonPlan(plan: PlannedCommit): void {
     this.#synced.abandonPlan(plan);
+  }
+
+  holdBack(plan: PlannedCommit, isUploadDue: boolean): void {
+    this.#synced.holdBack(plan, isUploadDue);
+  }
+
+  heldBack(): readonly Ino[] {
+    return this.#synced.heldBack();
+  }
+
+  releaseHeldBack(which: 'oldest' | 'all'): readonly InodeId[] {
+    return this.#synced.releaseHeldBack(which);
   }
 
   /** Whether nothing of the inode (its names, attributes, or content) is dirty. */

@@ -1,31 +1,34 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
 import { cursorZero } from '../../protocol/ids.ts';
-import type { Cursor } from '../../protocol/ids.ts';
+import type { Cursor, InodeId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult } from '../../protocol/operations.ts';
+import { HeldBack } from './held-back.ts';
 import type { Invalidation } from './invalidation.ts';
 import { InvalidationSet } from './invalidation-set.ts';
 import type { Ino } from './local-inode.ts';
-import { PlanStore } from './planned-commit.ts';
+import { PlanStore, marksOf } from './planned-commit.ts';
 import { Planner } from './planning.ts';
 import { RemoteChanges } from './remote-changes.ts';
 import { RemoteLosses } from './remote-losses.ts';
 import type { ReplicaState } from './replica-state.ts';
 import { Settling } from './settling.ts';
 import { SnapshotLoad } from './snapshot-load.ts';
-import type { ContentMove, DirtyContent, PlannedCommit, Settled, SyncedTree } from './synced-tree.ts';
+import type { ContentMove, DirtyContent, PlannedCommit, PlanOrder, Settled, SyncedTree } from './synced-tree.ts';
 
 /** The half of the replica that speaks with the server, over the same tables as the local half. */
 export class SyncedReplica implements SyncedTree {
   readonly #state: ReplicaState;
   readonly #plans: PlanStore;
   readonly #snapshot: SnapshotLoad;
+  readonly #heldBack: HeldBack;
   #cursor: Cursor;
 
   constructor(state: ReplicaState) {
     this.#state = state;
     this.#plans = new PlanStore(state.db);
     this.#snapshot = new SnapshotLoad(state);
+    this.#heldBack = new HeldBack(state);
     this.#cursor = Number(state.settings.get('cursor') ?? 0) as Cursor;
   }
 
@@ -116,11 +119,12 @@ export class SyncedReplica implements SyncedTree {
     }).invalidations;
   }
 
-  planCommit(operationsMax: number, _nowMs: number): PlannedCommit | undefined {
+  planCommit(operationsMax: number, _nowMs: number, order: PlanOrder = 'oldestFirst'): PlannedCommit | undefined {
     const unsettled = this.#plans.get();
     if (unsettled !== undefined) return unsettled;
+    this.#heldBack.releaseChanged();
     return this.#state.db.change(() => {
-      const plan = new Planner(this.#state, operationsMax).plan();
+      const plan = new Planner(this.#state, { operationsMax, order, heldBack: this.#heldBack }).plan();
       if (plan !== undefined) this.#plans.set(plan);
       return plan;
     });
@@ -157,13 +161,30 @@ export class SyncedReplica implements SyncedTree {
       }
       for (const dirty of this.#state.dirty.planned()) {
         this.#state.dirty.planAbandoned(dirty.ino);
-        // The server may have refused blocks it does not hold (any more): asking again costs little.
-        if (dirty.plannedSequence !== null)
-          this.#state.dirty.uploadAgain(dirty.ino, this.#state.environment.clock.nowMs());
         this.#state.collect(dirty.ino);
       }
       this.#plans.clear();
     });
+  }
+
+  holdBack(plan: PlannedCommit, isUploadDue: boolean): void {
+    const marks = marksOf(plan);
+    this.#heldBack.add(marks);
+    if (!isUploadDue) return;
+    const nowMs = this.#state.environment.clock.nowMs();
+    this.#state.db.change(() => {
+      for (const { ino, sequence } of marks) {
+        if (sequence !== null && this.#state.row(ino)?.contentDirty === true) this.#state.dirty.uploadAgain(ino, nowMs);
+      }
+    });
+  }
+
+  heldBack(): readonly Ino[] {
+    return this.#heldBack.list();
+  }
+
+  releaseHeldBack(which: 'oldest' | 'all'): readonly InodeId[] {
+    return this.#heldBack.release(which);
   }
 
   /** One atomic change that tells what it made stale. */

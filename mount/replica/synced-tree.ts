@@ -26,6 +26,9 @@ export interface PlannedCommit {
   readonly marks: unknown;
 }
 
+/** Which changes a plan takes first, if it cannot take all. */
+export type PlanOrder = 'oldestFirst' | 'removalsFirst';
+
 /** Losing bytes that were moved into a file of their own, so that the content layer moves the content file too. */
 export interface ContentMove {
   /** Grows from move to move and is never used again. */
@@ -86,10 +89,11 @@ export interface SyncedTree {
 
   /**
    * The next commit of at most `operationsMax` operations, or `undefined` if there is nothing that could be
-   * committed now. A file whose content is not uploaded is left for later, with all that would show it half-done.
+   * committed now. A file whose content is not uploaded is left for later, with all that would show it half-done, and so is what
+   * is held back, with all that depends on it, until it is changed. The order is a wish: what depends comes after what it needs.
    * The plan is stored, so that after a crash `unsettledCommit` returns it with the same id.
    */
-  planCommit(operationsMax: number, nowMs: number): PlannedCommit | undefined;
+  planCommit(operationsMax: number, nowMs: number, order?: PlanOrder): PlannedCommit | undefined;
 
   /** The plan whose result is not known: to be sent again before anything else. */
   unsettledCommit(): PlannedCommit | undefined;
@@ -107,6 +111,18 @@ export interface SyncedTree {
   /** Moves up to `id` are made, and the record of that is on the disk. */
   contentMoved(id: number): void;
 
-  /** The server refused the whole plan for good (`code`, `message`): nothing is settled, and it will be planned anew. */
+  /** The server refused the whole plan for good: nothing is settled, and what is in it will be planned anew. */
   abandonPlan(plan: PlannedCommit): void;
+
+  /**
+   * Leaves what an abandoned plan was about out of later plans until it is changed or released; not over a restart.
+   * `isUploadDue`: the server may lack its blocks, so its content is uploaded again.
+   */
+  holdBack(plan: PlannedCommit, isUploadDue: boolean): void;
+
+  /** What is held back, the longest first. */
+  heldBack(): readonly Ino[];
+
+  /** Lets what one plan was about (the longest held back), or all, be planned again; returns which inodes these are. */
+  releaseHeldBack(which: 'oldest' | 'all'): readonly InodeId[];
 }

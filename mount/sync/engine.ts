@@ -1,21 +1,15 @@
 import { DriveError, asDriveError, isDriveError } from '../../protocol/errors.ts';
-import type { DriveErrorCode } from '../../protocol/errors.ts';
 import type { Cursor } from '../../protocol/ids.ts';
 import type { Notification } from '../../protocol/notifications.ts';
 import type { Ino } from '../replica/local-inode.ts';
 import type { DirtyContent } from '../replica/synced-tree.ts';
 import { Backoff } from './backoff.ts';
 import { Exchange } from './exchange.ts';
+import { Refusals, isLastingRefusal } from './refusals.ts';
 import { defaultSyncTimings } from './sync-options.ts';
 import type { SyncOptions, SyncStatus, SyncTimings } from './sync-options.ts';
 import { Uploader } from './uploader.ts';
 import { Waiters } from './waiters.ts';
-
-/** The server's answer to a plan will not change by sending it again soon. */
-const lastingRefusals = new Set<DriveErrorCode>([
-  ...(['quotaExceeded', 'forbidden', 'invalidArgument', 'tooLarge', 'invalidName', 'nameTooLong'] as const),
-  ...(['notDirectory', 'isDirectory', 'unsupported'] as const),
-]);
 
 const batchesUnderWayMax = 3;
 /** While a batch that is not full is under way, others that are not full wait for its end, and fill; so often is looked whether one is full. */
@@ -36,6 +30,7 @@ export class SyncEngine {
   readonly #options: SyncOptions;
   readonly #timings: SyncTimings;
   readonly #exchange: Exchange;
+  readonly #refusals: Refusals;
   readonly #uploader: Uploader;
   readonly #backoff: Backoff;
   readonly #uploadBackoff: Backoff;
@@ -62,7 +57,6 @@ export class SyncEngine {
   #urgent = 0;
   #retryAtMs = 0;
   #uploadRetryAtMs = 0;
-  #commitRetryAtMs = 0;
   /** Before, planning again would take too large a share of the time. */
   #planAgainAtMs = 0;
   #lastError: string | null = null;
@@ -71,6 +65,7 @@ export class SyncEngine {
     this.#options = options;
     this.#timings = { ...defaultSyncTimings, ...options.timings };
     this.#exchange = new Exchange(options, (error) => this.#failed(error));
+    this.#refusals = new Refusals(options.tree, options.clock, this.#timings);
     this.#uploader = new Uploader(options);
     this.#backoff = new Backoff(this.#timings.retryMsMin, this.#timings.retryMsMax, options.randomness);
     this.#uploadBackoff = new Backoff(this.#timings.retryMsMin, this.#timings.retryMsMax, options.randomness);
@@ -167,7 +162,7 @@ export class SyncEngine {
       uploadedBytes: this.#uploader.sentBytes,
       hydratedBytes: this.#options.hydratedBytes?.() ?? 0,
       conflicts,
-      lastError: this.#lastError,
+      lastError: this.#whyWaiting(),
     };
   }
 
@@ -176,10 +171,14 @@ export class SyncEngine {
     return tree.unsettledCommit() === undefined && tree.dirtySummary().entries === 0;
   }
 
+  #whyWaiting(): string | null {
+    return this.#lastError ?? this.#refusals.describe();
+  }
+
   #explainDelay(): string {
     const { entries } = this.#options.tree.dirtySummary();
-    const why = this.#lastError === null ? '' : ` (${this.#lastError})`;
-    return `${entries} changes are not uploaded yet${why}; they are kept, and uploading goes on`;
+    const why = this.#whyWaiting();
+    return `${entries} changes are not uploaded yet${why === null ? '' : ` (${why})`}; they are kept, and uploading goes on`;
   }
 
   async #until(isDone: () => boolean, signal: AbortSignal | undefined): Promise<void> {
@@ -221,7 +220,7 @@ export class SyncEngine {
     const { tree, clock } = this.#options;
     const unsettled = tree.unsettledCommit();
     if (unsettled !== undefined) {
-      if (!(await this.#commit(unsettled))) return;
+      await this.#commit(unsettled);
       this.#lookForDirt();
     }
     const isLate = clock.nowMs() - this.#pulledMs >= this.#timings.pullMs;
@@ -237,11 +236,12 @@ export class SyncEngine {
       this.#pulledMs = clock.nowMs();
       this.#lookForDirt(); // what came may have set free what waited for it
     }
+    if (this.#refusals.retry()) this.#lookForDirt();
     while (this.#isCommitDue() && !this.#stopping.signal.aborted) {
       this.#burst = undefined;
       const plan = this.#plan();
       if (plan === undefined) break;
-      if (!(await this.#commit(plan))) break;
+      await this.#commit(plan);
       this.#waiters.check();
       this.#lookForDirt(); // there may be more than one commit's worth
     }
@@ -251,27 +251,24 @@ export class SyncEngine {
   #plan(): ReturnType<Exchange['plan']> {
     const { clock } = this.#options;
     const startMs = clock.nowMs();
-    const plan = this.#exchange.plan(this.#timings.operationsMax);
+    const plan = this.#exchange.plan(this.#refusals.operationsMax, this.#refusals.order);
     const endMs = clock.nowMs();
     const pauseMs = (endMs - startMs) * (planningShare - 1);
     if (pauseMs > planningPauseMsMin) this.#planAgainAtMs = endMs + Math.min(pauseMs, this.#timings.burstMs);
     return plan;
   }
 
-  /** Returns whether to go on: not if the server refused the plan for good. */
-  async #commit(plan: Parameters<Exchange['commit']>[0]): Promise<boolean> {
+  /** A plan that the server refuses for good is taken apart: what is in it is planned anew. */
+  async #commit(plan: Parameters<Exchange['commit']>[0]): Promise<void> {
     try {
       await this.#exchange.commit(plan);
-      return true;
     } catch (error) {
       const failure = asDriveError(error);
-      if (!lastingRefusals.has(failure.code)) throw failure;
-      this.#options.tree.abandonPlan(plan);
-      this.#commitRetryAtMs = this.#options.clock.nowMs() + this.#timings.refusedMs;
-      this.#lookForDirt();
-      this.#failed(failure);
-      return false;
+      if (!isLastingRefusal(failure)) throw failure;
+      this.#refusals.refused(plan, failure);
+      return;
     }
+    this.#refusals.committed(plan);
   }
 
   /** Plans a commit soon, though nobody said that something changed. */
@@ -287,14 +284,15 @@ export class SyncEngine {
     if (this.#burst === undefined) return Infinity;
     const { quietMs, burstMs } = this.#timings;
     const burstEndMs = Math.min(this.#burst.lastMs + quietMs, this.#burst.sinceMs + burstMs);
-    return Math.max(burstEndMs, this.#commitRetryAtMs, this.#planAgainAtMs);
+    return Math.max(burstEndMs, this.#refusals.pausedUntilMs, this.#planAgainAtMs);
   }
 
   #exchangeDueMs(): number {
     const isPullDue = this.#pullDue || this.#notified > this.#options.tree.cursor();
     const pullDueMs = isPullDue ? 0 : this.#pulledMs + this.#timings.pullMs;
     const unsettledDueMs = this.#options.tree.unsettledCommit() === undefined ? Infinity : 0;
-    return Math.max(this.#retryAtMs, Math.min(pullDueMs, unsettledDueMs, this.#commitDueMs()));
+    const dueMs = Math.min(pullDueMs, unsettledDueMs, this.#commitDueMs(), this.#refusals.retryAtMs);
+    return Math.max(this.#retryAtMs, dueMs);
   }
 
   /** Starts uploads of what is due; returns when to look again. */
@@ -384,8 +382,7 @@ export class SyncEngine {
 
   #succeeded(): void {
     this.#backoff.reset();
-    const { clock } = this.#options;
-    if (clock.nowMs() >= this.#commitRetryAtMs && clock.nowMs() >= this.#uploadRetryAtMs) this.#lastError = null;
+    if (this.#options.clock.nowMs() >= this.#uploadRetryAtMs) this.#lastError = null;
   }
 
   #signal(): void {

@@ -2,7 +2,7 @@ import type { ChangeBatch } from '../../protocol/changes.ts';
 import { isDriveError } from '../../protocol/errors.ts';
 import type { Cursor } from '../../protocol/ids.ts';
 import type { Invalidation } from '../replica/invalidation.ts';
-import type { PlannedCommit } from '../replica/synced-tree.ts';
+import type { PlannedCommit, PlanOrder } from '../replica/synced-tree.ts';
 import type { SyncOptions } from './sync-options.ts';
 
 /**
@@ -50,10 +50,10 @@ export class Exchange {
   }
 
   /** The next plan; `undefined` if there is nothing that could be committed now. */
-  plan(operationsMax: number): PlannedCommit | undefined {
+  plan(operationsMax: number, order: PlanOrder): PlannedCommit | undefined {
     const { tree, clock } = this.#options;
     this.#tell(tree.followRemote());
-    return tree.planCommit(operationsMax, clock.nowMs());
+    return tree.planCommit(operationsMax, clock.nowMs(), order);
   }
 
   /** Sends a plan, and takes in what came of it. Repeating it after any failure is safe: its id tells it from others. */

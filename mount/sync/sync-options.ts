@@ -12,6 +12,8 @@ import type { BlockPipeline } from './block-pipeline.ts';
 export interface SyncReplica extends SyncedTree {
   inode(ino: Ino): LocalInode | undefined;
   contentSequence(ino: Ino): number;
+  /** `undefined` without a name. */
+  pathOf(ino: Ino): string | undefined;
   /** Whether nothing of the inode (its names, attributes, or content) is dirty. */
   isCommitted(ino: Ino): boolean;
   durable(): Promise<void>;
@@ -33,7 +35,7 @@ export interface SyncTimings {
   readonly pullMs: number;
   readonly retryMsMin: number;
   readonly retryMsMax: number;
-  /** After the server refused a plan for good. */
+  /** So often something that the server refused for good is tried again. */
   readonly refusedMs: number;
   readonly operationsMax: number;
 }
