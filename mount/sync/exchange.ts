@@ -67,6 +67,8 @@ export class Exchange {
     if (tree.cursor() < before) await this.pull(before);
     const isOvertaken = tree.cursor() > result.cursor;
     const isPlain = result.outcomes.every((outcome) => outcome.type === 'applied');
+    if (isPlain && tree.cursor() < result.cursor && !(await this.#isOwn(plan, result.cursor)))
+      await this.pull(result.cursor);
     const own = isPlain || tree.cursor() >= result.cursor ? [] : await this.#batchesOf(result.cursor);
     const settled = tree.settle(plan, result, own);
     // Bytes move together with what the replica says of them, and after that is on the disk: no waiting here.
@@ -91,6 +93,19 @@ export class Exchange {
       this.#tell(tree.applyRemote(batch));
       if (batch.last) this.#options.applied?.(batch.cursor);
     }
+  }
+
+  /**
+   * Whether the commit at `cursor` is that of the plan. It is somebody else's if all that the plan wanted was so already, since then
+   * nothing was committed; what else is in it is not known here yet.
+   */
+  async #isOwn({ clientCommitId, operations }: PlannedCommit, cursor: Cursor): Promise<boolean> {
+    if (operations.some(({ type }) => type === 'create')) return true; // a new inode was not there already
+    const after = (cursor - 1) as Cursor;
+    for await (const batch of this.#options.metadata.changes(this.#options.namespace, after, cursor)) {
+      return batch.clientCommitId === clientCommitId;
+    }
+    return true;
   }
 
   async #batchesOf(cursor: Cursor): Promise<readonly ChangeBatch[]> {
