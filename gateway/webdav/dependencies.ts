@@ -14,8 +14,10 @@ export interface WebdavLogger {
 export interface WebdavLimits {
   /** Names of a directory asked of the metadata at a time, which bounds a listing's memory. */
   readonly listPage: number;
-  /** Plaintext that an upload holds before it is stored, and a download reads ahead. */
-  readonly windowBytes: number;
+  /** Plaintext that an upload holds before it is stored: what one pack gets at least. */
+  readonly uploadWindowBytes: number;
+  /** Plaintext that a download reads ahead; many clients read at once, and all of it is memory. */
+  readonly downloadWindowBytes: number;
   /** How often a change without preconditions starts again because somebody else was faster. */
   readonly raceAttempts: number;
   readonly lockSecondsDefault: number;
@@ -26,7 +28,8 @@ export interface WebdavLimits {
 
 export const defaultWebdavLimits: WebdavLimits = {
   listPage: 500,
-  windowBytes: 4 * 1024 * 1024,
+  uploadWindowBytes: 4 * 1024 * 1024,
+  downloadWindowBytes: 1024 * 1024,
   raceAttempts: 5,
   lockSecondsDefault: 3600,
   lockSecondsMax: 24 * 3600,

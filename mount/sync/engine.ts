@@ -332,7 +332,21 @@ export class SyncEngine {
 
   #uploadDueMs(dirty: DirtyContent): number {
     if (this.#urgent > 0 || this.#closed.has(dirty.ino)) return 0;
-    return Math.min(dirty.changedMs + this.#timings.idleMs, dirty.sinceMs + this.#timings.contentAgeMs);
+    const { idleMs } = this.#timings;
+    return Math.min(dirty.changedMs + idleMs + this.#patienceMs(dirty), dirty.sinceMs + this.#contentAgeMs(dirty));
+  }
+
+  /** The age at which a file that is written without pause is uploaded as it is. */
+  #contentAgeMs(dirty: DirtyContent): number {
+    return this.#timings.contentAgeMs + this.#patienceMs(dirty);
+  }
+
+  /**
+   * What a file still open is granted for its size: a half-written state of a large one costs as much to read and cut as the
+   * whole, and its last block, cut off by chance, is of use to nobody later.
+   */
+  #patienceMs(dirty: DirtyContent): number {
+    return dirty.size / this.#timings.openBytesPerMs;
   }
 
   #upload(batch: readonly DirtyContent[], fill: 'full' | 'partial'): void {
@@ -342,7 +356,7 @@ export class SyncEngine {
     }
     this.#batches += 1;
     if (fill === 'partial') this.#partialBatches += 1;
-    const isOld = (dirty: DirtyContent) => this.#options.clock.nowMs() - dirty.sinceMs >= this.#timings.contentAgeMs;
+    const isOld = (dirty: DirtyContent) => this.#options.clock.nowMs() - dirty.sinceMs >= this.#contentAgeMs(dirty);
     const done = this.#uploader.upload(batch, isOld).then(
       () => {
         this.#uploadBackoff.reset();

@@ -31,6 +31,8 @@ export interface SyncTimings {
   readonly idleMs: number;
   /** … and one that is written without pause at this age. */
   readonly contentAgeMs: number;
+  /** Both waits are longer by the time that a file's size takes at this rate. */
+  readonly openBytesPerMs: number;
   /** Pulls that no notification asked for. */
   readonly pullMs: number;
   readonly retryMsMin: number;
@@ -45,6 +47,7 @@ export const defaultSyncTimings: SyncTimings = {
   burstMs: 250,
   idleMs: 1_000,
   contentAgeMs: 5_000,
+  openBytesPerMs: 32 * 1024,
   pullMs: 60_000,
   retryMsMin: 200,
   retryMsMax: 30_000,

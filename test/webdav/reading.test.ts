@@ -8,7 +8,7 @@ let stand: Stand;
 let dav: DavClient;
 
 beforeAll(async () => {
-  stand = await Stand.open({ windowBytes: 1024 * 1024 });
+  stand = await Stand.open({ uploadWindowBytes: 1024 * 1024, downloadWindowBytes: 1024 * 1024 });
   dav = new DavClient(stand, await stand.addUser('ada'));
 });
 

@@ -61,7 +61,7 @@ async function sendBytes(
       exchange.blocks,
       readable,
       range,
-      exchange.limits.windowBytes,
+      exchange.limits.downloadWindowBytes,
       exchange.signal,
     )) {
       if (!exchange.response.headersSent) sendHead();

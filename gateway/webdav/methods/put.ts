@@ -24,7 +24,7 @@ export async function put(exchange: Exchange): Promise<void> {
   const before = await writableLocation(exchange, target);
   checkQuota(exchange, target, before);
   const body = exchange.announcesBody ? exchange.body() : noBytes();
-  const manifest = await writeContent(exchange.blocks, tree.namespace.id, body, exchange.limits.windowBytes);
+  const manifest = await writeContent(exchange.blocks, tree.namespace.id, body, exchange.limits.uploadWindowBytes);
   checkLength(exchange, manifest);
   const stored = await untilCommitted(exchange, async () =>
     commitContent(exchange, target, await writableLocation(exchange, target), manifest, mtimeNs),
