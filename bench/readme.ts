@@ -9,8 +9,8 @@ import { join } from 'node:path';
  */
 const root = join(import.meta.dirname, '..');
 const benchmarks = [
-  ['bench/mount/large-file.ts', '--runs', '3'],
-  ['bench/mount/small-files.ts'],
+  ['bench/mount/large-file.ts', '--mebibytes', '512', '--runs', '3'],
+  ['bench/mount/small-files.ts', '--files', '2000', '--runs', '3'],
   ['bench/end-to-end/edit-to-visible.ts', '200'],
 ] as const;
 const begin = '<!-- what follows is written by bench/readme.ts -->';

@@ -37,7 +37,7 @@ const hashPattern = /^[0-9a-f]{64}$/;
 
 /** Makes a fresh id of the wanted kind. */
 export function makeId<Id extends AnyId>(clock: Clock, randomness: Randomness): Id {
-  const time = clock.nowMs().toString(16).padStart(12, '0').slice(-12);
+  const time = Math.floor(clock.nowMs()).toString(16).padStart(12, '0').slice(-12);
   return (time + Buffer.from(randomness.bytes(10)).toString('hex')) as Id;
 }
 

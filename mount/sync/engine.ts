@@ -346,7 +346,7 @@ export class SyncEngine {
    * whole, and its last block, cut off by chance, is of use to nobody later.
    */
   #patienceMs(dirty: DirtyContent): number {
-    return dirty.size / this.#timings.openBytesPerMs;
+    return Math.ceil(dirty.size / this.#timings.openBytesPerMs);
   }
 
   #upload(batch: readonly DirtyContent[], fill: 'full' | 'partial'): void {
