@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, rename } from 'node:fs/promises';
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { describeTree, diffTrees, hashFile, peakMemoryMib, takePeak, writeRandomFile } from './tree-facts.ts';
+import { describeTree, diffTrees, hashFile, takePeak, writeRandomFile } from './tree-facts.ts';
 import { runCommand } from './process.ts';
 import { Stand, type Device, type ServerStorage } from './stand.ts';
 
@@ -15,9 +15,9 @@ export interface RealTreeFindings {
   readonly rcloneCheck: { readonly code: number | null; readonly summary: string };
   readonly insertedByte: { readonly blocks: number; readonly bytes: number; readonly hashAgrees: boolean };
   readonly copyBlocks: number;
-  /** Peak resident memory, of the server phase by phase. */
-  readonly serverPeakMib: Readonly<Record<'upload' | 'compare' | 'webdav' | 'insert' | 'copy', number>>;
-  readonly mountPeakMib: { readonly a: number; readonly b: number };
+  /** Peak resident memory in MB (10^6 bytes): of the server phase by phase, of A while it writes, of B while it reads. */
+  readonly serverPeakMb: Readonly<Record<'upload' | 'compare' | 'webdav' | 'insert' | 'copy', number>>;
+  readonly mountPeakMb: { readonly write: number; readonly read: number };
 }
 
 const password = 'correct horse battery staple';
@@ -42,20 +42,18 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
     await a.drain();
     const uploadSeconds = (performance.now() - started) / 1000;
     const upload = await takePeak(serverPid);
+    const write = await takePeak(a.process.child.pid ?? 0);
     await b.mount();
     const differences = await diffTrees(a.mountpoint, b.mountpoint);
     const [factsA, factsB] = await Promise.all([describeTree(a.mountpoint), describeTree(b.mountpoint)]);
     const compare = await takePeak(serverPid);
+    const read = await takePeak(b.process.child.pid ?? 0);
     const rcloneCheck = await checkThroughWebdav(stand, a);
     const webdav = await takePeak(serverPid);
     const insertedByte = await insertByteInFront(a, b);
     const insert = await takePeak(serverPid);
     const copyBlocks = await copyTree(a);
     const copy = await takePeak(serverPid);
-    const mountPeakMib = {
-      a: await peakMemoryMib(a.process.child.pid ?? 0),
-      b: await peakMemoryMib(b.process.child.pid ?? 0),
-    };
     await a.unmount();
     await b.unmount();
     return {
@@ -67,8 +65,8 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
       rcloneCheck,
       insertedByte,
       copyBlocks,
-      serverPeakMib: { upload, compare, webdav, insert, copy },
-      mountPeakMib,
+      serverPeakMb: { upload, compare, webdav, insert, copy },
+      mountPeakMb: { write, read },
     };
   } finally {
     await stand.close();

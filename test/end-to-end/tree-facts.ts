@@ -48,9 +48,9 @@ export async function peakMemoryMib(pid: number): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
 }
 
-/** The peak resident memory of a process since the last call, in MiB (proc(5), clear_refs: 5 resets it). */
+/** The peak resident memory of a process since the last call, in MB of 10^6 bytes (proc(5), clear_refs: 5 resets it). */
 export async function takePeak(pid: number): Promise<number> {
-  const peak = await peakMemoryMib(pid);
+  const peak = Math.round((await peakMemoryMib(pid)) * 1.048576);
   await writeFile(`/proc/${pid}/clear_refs`, '5');
   return peak;
 }
