@@ -11,7 +11,7 @@ import type { SyncOptions } from './sync-options.ts';
 
 /** One request carries at most so much plaintext. */
 const putBytesMax = 16 * 1024 * 1024;
-const putsUnderWayMax = 3;
+const putsUnderWayMax = 2;
 const cutsUnderWayMax = 4;
 
 /** A file that was cut and waits for its blocks to be there. */
