@@ -3,10 +3,11 @@ import type { Caller } from '../protocol/accounts.ts';
 import type { Change, ChangeBatch } from '../protocol/changes.ts';
 import { DriveError } from '../protocol/errors.ts';
 import { isPosition } from '../protocol/ids.ts';
-import type { ClientCommitId, Cursor, DeviceId, NamespaceId } from '../protocol/ids.ts';
+import type { ClientCommitId, CommitMark, Cursor, DeviceId, NamespaceId } from '../protocol/ids.ts';
 import { limits } from '../protocol/limits.ts';
 import { requireRole } from './access.ts';
 import { ChangeRows } from './change-rows.ts';
+import { markAt, markOf, requireMark } from './commit-mark.ts';
 import type { Database } from './database.ts';
 
 interface CommitRow {
@@ -31,6 +32,7 @@ export async function* changesAfter(
   namespace: NamespaceId,
   after: Cursor,
   upTo?: Cursor,
+  mark?: CommitMark,
 ): AsyncGenerator<ChangeBatch> {
   if (!isPosition(after) || (upTo !== undefined && !isPosition(upTo))) {
     throw new DriveError('invalidArgument', 'a cursor is a whole number from 0');
@@ -43,10 +45,13 @@ export async function* changesAfter(
     }
     return access;
   };
-  const end = Math.min(upTo ?? Number.MAX_SAFE_INTEGER, (await checked()).cursor) as Cursor;
+  const access = await checked();
+  if (mark !== undefined) await database.read((session) => requireMark(session, access, after, mark));
+  const end = Math.min(upTo ?? Number.MAX_SAFE_INTEGER, access.cursor) as Cursor;
   if (after === 0) {
     if (end === 0) return;
-    yield* snapshot(rows, end, async () => {
+    const standing = await database.read((session) => markAt(session, namespace, end));
+    yield* snapshot(rows, end, standing, async () => {
       const { horizon, name } = await checked();
       if (end < horizon)
         throw new DriveError('gone', `the history of "${name}" was cut while it was read; start again`);
@@ -84,9 +89,17 @@ async function nextWindow(
   return commits.slice(0, fitting === -1 ? commits.length : Math.max(1, fitting));
 }
 
-async function* snapshot(rows: ChangeRows, end: Cursor, check: () => Promise<void>): AsyncGenerator<ChangeBatch> {
+async function* snapshot(
+  rows: ChangeRows,
+  end: Cursor,
+  mark: CommitMark | undefined,
+  check: () => Promise<void>,
+): AsyncGenerator<ChangeBatch> {
   const { timeMs } = await rows.commitTime(end);
-  const nobody = { cursor: end, clientCommitId: null, author: null, device: null, timeMs };
+  const nobody = {
+    ...{ cursor: end, clientCommitId: null, author: null, device: null, timeMs },
+    ...(mark === undefined ? {} : { mark }),
+  };
   for await (const changes of rows.standingAt(end)) {
     await check();
     yield { ...nobody, last: false, changes };
@@ -120,5 +133,6 @@ function heading(row: CommitRow): Omit<ChangeBatch, 'changes' | 'last'> {
     author: row.author,
     device: row.device,
     timeMs: row.time_ms,
+    mark: markOf(row),
   };
 }

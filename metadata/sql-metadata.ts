@@ -1,6 +1,6 @@
 import type { Caller } from '../protocol/accounts.ts';
 import type { ChangeBatch } from '../protocol/changes.ts';
-import type { Cursor, InodeId, NamespaceId, Version } from '../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId, NamespaceId, Version } from '../protocol/ids.ts';
 import type { InodeState } from '../protocol/inode-state.ts';
 import type { Manifest } from '../protocol/manifest.ts';
 import type { At, DirectoryPage, Metadata, NamespaceInfo, VersionInfo } from '../protocol/metadata.ts';
@@ -35,8 +35,8 @@ export class SqlMetadata implements Metadata {
     return commit(this.#parts, this.#caller, namespace, request);
   }
 
-  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor): AsyncIterable<ChangeBatch> {
-    return changesAfter(this.#parts.database, this.#caller, namespace, after, upTo);
+  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor, mark?: CommitMark): AsyncIterable<ChangeBatch> {
+    return changesAfter(this.#parts.database, this.#caller, namespace, after, upTo, mark);
   }
 
   lookup(namespace: NamespaceId, place: Place, at?: At): Promise<InodeState> {

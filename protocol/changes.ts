@@ -1,4 +1,4 @@
-import type { ClientCommitId, Cursor, DeviceId, InodeId } from './ids.ts';
+import type { ClientCommitId, CommitMark, Cursor, DeviceId, InodeId } from './ids.ts';
 import type { InodeState } from './inode-state.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -27,4 +27,12 @@ export interface ChangeBatch {
   readonly author: string | null;
   readonly device: DeviceId | null;
   readonly timeMs: number;
+  /** The mark of the commit at `cursor`, in a snapshot too; a server always tells it. */
+  readonly mark?: CommitMark;
+}
+
+/** How far a reader has followed a history: the cursor of the last commit it has applied, and that commit's mark. */
+export interface LogPosition {
+  readonly cursor: Cursor;
+  readonly mark: CommitMark;
 }

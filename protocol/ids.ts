@@ -26,6 +26,13 @@ export type Cursor = Brand<number, 'Cursor'>;
  */
 export type Version = Brand<number, 'Version'>;
 
+/**
+ * Names one commit of one history, 32 lower-case hexadecimal digits, opaque to all but the server. A database that is put back from a
+ * backup gives the same cursors to other commits, but never the same mark to two of them: logs that have one mark at one cursor
+ * are the same up to there.
+ */
+export type CommitMark = Brand<string, 'CommitMark'>;
+
 /** The SHA-256 of a block's plaintext, 64 lower-case hexadecimal digits. */
 export type BlockHash = Brand<string, 'BlockHash'>;
 

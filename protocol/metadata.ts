@@ -1,5 +1,5 @@
 import type { ChangeBatch } from './changes.ts';
-import type { Cursor, InodeId, NamespaceId, Version } from './ids.ts';
+import type { CommitMark, Cursor, InodeId, NamespaceId, Version } from './ids.ts';
 import type { InodeState } from './inode-state.ts';
 import type { Manifest } from './manifest.ts';
 import type { CommitRequest, CommitResult, Place } from './operations.ts';
@@ -59,16 +59,17 @@ export interface Metadata {
   /**
    * Applies a batch atomically and durably: it is all there or not at all, and once it is answered it is on disk.
    * A repeated `clientCommitId` changes nothing and gets the first result. Malformed operations throw
-   * (`invalidArgument`, `invalidName`, `nameTooLong`, `tooLarge`), a manifest that names a block the caller may
+   * (`invalidArgument`, `invalidName`, `nameTooLong`, `tooLarge`), a position that is not in the log throws `gone`, a manifest that names a block the caller may
    * not name throws `forbidden`, a full quota `quotaExceeded`; in each case nothing is changed.
    */
   commit(namespace: NamespaceId, request: CommitRequest): Promise<CommitResult>;
 
   /**
    * The changes after cursor `after`, whole commits in order, up to and including `upTo` (default: the cursor at
-   * the time of the call). Throws `gone` where history was cut: start again from 0.
+   * the time of the call). Throws `gone` where history was cut, where it does not reach `after`, and where the commit at `after` is
+   * not the one with this `mark` (an older database was put back, and went on otherwise): start again from 0. From 0, no mark is looked at.
    */
-  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor): AsyncIterable<ChangeBatch>;
+  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor, mark?: CommitMark): AsyncIterable<ChangeBatch>;
 
   /** What `name` in `parent` leads to; throws `notFound`, or `notDirectory` if `parent` is none. */
   lookup(namespace: NamespaceId, place: Place, at?: At): Promise<InodeState>;

@@ -1,6 +1,6 @@
-import type { ClientCommitId, Cursor, InodeId, Version } from './ids.ts';
+import type { ClientCommitId, CommitMark, Cursor, InodeId, Version } from './ids.ts';
 import type { InodeAttributes, InodeKind } from './inode-state.ts';
-import type { Change } from './changes.ts';
+import type { Change, LogPosition } from './changes.ts';
 import type { Manifest } from './manifest.ts';
 
 /** A place in the tree: one name in one directory. */
@@ -82,6 +82,11 @@ export interface CommitRequest {
    * nothing; `refuse` throws `conflict` and changes nothing, for doors with preconditions of their own.
    */
   readonly onConflict: 'resolve' | 'refuse';
+  /**
+   * The last commit that the caller has applied, from which its bases are. If it does not stand in the log, versions mean something
+   * else there: the commit throws `gone`, and changes nothing. A commit that was made already is answered all the same.
+   */
+  readonly after?: LogPosition;
 }
 
 export type RefusalReason =
@@ -114,4 +119,6 @@ export interface CommitResult {
    * `applied`, so that a replica that had assumed otherwise can correct itself.
    */
   readonly corrections: readonly Change[];
+  /** The mark of the commit at `cursor`; a server always tells it. */
+  readonly mark?: CommitMark;
 }

@@ -16,12 +16,15 @@ const aheadBytes = 256 * 1024;
 /** The changefeed, a line a batch; the next batch is read from the database when the client has taken the last. */
 export async function answerChanges(call: NamespaceCall): Promise<void> {
   const { changes } = streamEndpoints;
-  const { after, upTo } = await call.bodies.buffered(call.request, call.response, changes.bodyBytesMax, async (body) =>
-    decodeJson(changes.request, body),
+  const { after, upTo, mark } = await call.bodies.buffered(
+    call.request,
+    call.response,
+    changes.bodyBytesMax,
+    async (body) => decodeJson(changes.request, body),
   );
   // What is refused is refused before the answer begins.
   await call.metadata.namespace(call.namespace);
-  const batches = call.metadata.changes(call.namespace, after, upTo);
+  const batches = call.metadata.changes(call.namespace, after, upTo, mark);
   await answerStream(call, linesContentType, encodeChangeLines(batches, logFailure(call)));
 }
 

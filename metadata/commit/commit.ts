@@ -8,6 +8,7 @@ import type { CommitRequest, CommitResult, Operation, Outcome, Place } from '../
 import { requireRole } from '../access.ts';
 import type { NamespaceAccess } from '../access.ts';
 import type { Announcements } from '../announcements.ts';
+import { markAt, requireMark } from '../commit-mark.ts';
 import type { Database, Session } from '../database.ts';
 import { attachAll, makeInodes } from './attach.ts';
 import { checkBlocks } from './check-blocks.ts';
@@ -44,8 +45,16 @@ export async function commit(
       sql<{ result: string }>`select result from commit_results
         where namespace = ${namespace} and client_commit_id = ${request.clientCommitId}`,
     );
-    if (done !== undefined) return { result: decodeResult(done.result), before: null };
-    return { result: await apply(committer, session, caller, access, request), before: access.cursor };
+    if (done === undefined && request.after !== undefined) {
+      await requireMark(session, access, request.after.cursor, request.after.mark);
+    }
+    const result =
+      done === undefined ? await apply(committer, session, caller, access, request) : decodeResult(done.result);
+    const mark = await markAt(session, namespace, result.cursor);
+    return {
+      result: mark === undefined ? result : { ...result, mark },
+      before: done === undefined ? access.cursor : null,
+    };
   });
   if (before !== null && result.cursor !== before) {
     committer.announcements.announce({ namespace, cursor: result.cursor });

@@ -1,7 +1,7 @@
 import type { Caller } from '../../protocol/accounts.ts';
 import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from '../../protocol/block-service.ts';
 import type { ChangeBatch } from '../../protocol/changes.ts';
-import type { BlockHash, Cursor, InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
+import type { BlockHash, CommitMark, Cursor, InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
 import type { InodeState } from '../../protocol/inode-state.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { At, DirectoryPage, Metadata, NamespaceInfo, VersionInfo } from '../../protocol/metadata.ts';
@@ -41,8 +41,8 @@ export class RemoteDrive implements Metadata, BlockService {
     return this.#metadata.commit(namespace, request);
   }
 
-  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor): AsyncIterable<ChangeBatch> {
-    return this.#metadata.changes(namespace, after, upTo);
+  changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor, mark?: CommitMark): AsyncIterable<ChangeBatch> {
+    return this.#metadata.changes(namespace, after, upTo, mark);
   }
 
   lookup(namespace: NamespaceId, place: Place, at?: At): Promise<InodeState> {

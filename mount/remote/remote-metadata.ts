@@ -1,5 +1,5 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
-import type { Cursor, InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
 import type { InodeState } from '../../protocol/inode-state.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { At, DirectoryPage, Metadata, NamespaceInfo, VersionInfo } from '../../protocol/metadata.ts';
@@ -30,9 +30,14 @@ export class RemoteMetadata implements Metadata {
     return this.#client.call(endpoints.commit, request, namespace);
   }
 
-  async *changes(namespace: NamespaceId, after: Cursor, upTo?: Cursor): AsyncGenerator<ChangeBatch, void, undefined> {
+  async *changes(
+    namespace: NamespaceId,
+    after: Cursor,
+    upTo?: Cursor,
+    mark?: CommitMark,
+  ): AsyncGenerator<ChangeBatch, void, undefined> {
     const { changes } = streamEndpoints;
-    const request = upTo === undefined ? { after } : { after, upTo };
+    const request = { after, ...(upTo === undefined ? {} : { upTo }), ...(mark === undefined ? {} : { mark }) };
     const answer = this.#client.stream({
       path: endpointPath(changes, namespace),
       contentType: jsonContentType,

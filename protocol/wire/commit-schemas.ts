@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import type { CommitRequest, CommitResult, Operation, Outcome } from '../operations.ts';
-import { bytes, clientCommitId, cursor, inodeId, manifest, requestedName, timeNs, version } from './scalars.ts';
+import {
+  bytes,
+  clientCommitId,
+  commitMark,
+  cursor,
+  inodeId,
+  manifest,
+  requestedName,
+  timeNs,
+  version,
+} from './scalars.ts';
 import { attributeSchemas, change, kind, place, rdev, requestedPlace, xattrs } from './tree-schemas.ts';
 import type { WireSchema } from './wire-json.ts';
 
@@ -57,6 +67,7 @@ export const commitRequest: WireSchema<CommitRequest> = z.strictObject({
   clientCommitId,
   operations: z.array(operation),
   onConflict: z.enum(['resolve', 'refuse']),
+  after: z.strictObject({ cursor, mark: commitMark }).exactOptional(),
 });
 
 const outcome: WireSchema<Outcome> = z.discriminatedUnion('type', [
@@ -71,4 +82,5 @@ export const commitResult: WireSchema<CommitResult> = z.strictObject({
   cursor,
   outcomes: z.array(outcome),
   corrections: z.array(change),
+  mark: commitMark.exactOptional(),
 });

@@ -4,7 +4,18 @@ import type { GetBlocksRequest, PutBlocksResult } from '../block-service.ts';
 import type { BlockHash, NamespaceId } from '../ids.ts';
 import { limits } from '../limits.ts';
 import { commitRequest, commitResult } from './commit-schemas.ts';
-import { blockHash, count, cursor, deviceId, inodeId, namespaceId, timeMs, userId, version } from './scalars.ts';
+import {
+  blockHash,
+  commitMark,
+  count,
+  cursor,
+  deviceId,
+  inodeId,
+  namespaceId,
+  timeMs,
+  userId,
+  version,
+} from './scalars.ts';
 import { manifest } from './scalars.ts';
 import { at, directoryPage, inodeState, namespaceInfo, requestedPlace, role, versionInfo } from './tree-schemas.ts';
 import { apiPrefix } from './wire-version.ts';
@@ -129,7 +140,7 @@ export const streamEndpoints = {
   changes: endpoint(
     'changes',
     'namespace',
-    z.strictObject({ after: cursor, upTo: cursor.exactOptional() }),
+    z.strictObject({ after: cursor, upTo: cursor.exactOptional(), mark: commitMark.exactOptional() }),
     nothing,
     smallBodyBytesMax,
   ),

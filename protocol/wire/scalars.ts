@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DriveError } from '../errors.ts';
-import type { BlockHash, ClientCommitId, Cursor, DeviceId, InodeId, NamespaceId, UserId, Version } from '../ids.ts';
+import type { BlockHash, ClientCommitId, CommitMark, Cursor, DeviceId } from '../ids.ts';
+import type { InodeId, NamespaceId, UserId, Version } from '../ids.ts';
 import { checkManifest, decodeManifest, encodeManifest } from '../manifest.ts';
 import type { Manifest } from '../manifest.ts';
 import { checkName } from '../names.ts';
@@ -18,6 +19,7 @@ export const deviceId = branded<DeviceId>(id);
 export const namespaceId = branded<NamespaceId>(id);
 export const inodeId = branded<InodeId>(id);
 export const clientCommitId = branded<ClientCommitId>(id);
+export const commitMark = branded<CommitMark>(id);
 export const cursor = branded<Cursor>(position);
 export const version = branded<Version>(position);
 export const blockHash = branded<BlockHash>(z.string().regex(/^[0-9a-f]{64}$/, 'not a block hash'));

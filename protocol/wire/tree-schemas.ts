@@ -9,6 +9,7 @@ import {
   bytes,
   checkedName,
   clientCommitId,
+  commitMark,
   count,
   cursor,
   deviceId,
@@ -71,6 +72,7 @@ export const changeBatch: WireSchema<ChangeBatch> = z.strictObject({
   author: z.string().nullable(),
   device: deviceId.nullable(),
   timeMs,
+  mark: commitMark.exactOptional(),
 });
 
 export const namespaceInfo: WireSchema<NamespaceInfo> = z.strictObject({

@@ -2,7 +2,7 @@
  * The version of everything a mount and a server say to each other. It is part of every path, so two parties of
  * different versions learn it from their first request. A test fails when the shape changes and this does not.
  */
-export const wireVersion = 1;
+export const wireVersion = 2;
 
 /** All paths of the API start with this. */
 export const apiPrefix = `/api/v${wireVersion}`;

@@ -122,7 +122,7 @@ describe('who is calling', () => {
     await dav(basic('ada', ada.password));
     await fetch(`${url}/healthz?token=${ada.token}`);
     const text = JSON.stringify(server.log);
-    expect(text).toContain('/api/v1/login');
+    expect(text).toContain('/api/v2/login');
     for (const secret of [ada.password, ada.token, basic('ada', ada.password)]) expect(text).not.toContain(secret);
   });
 });

@@ -44,7 +44,7 @@ describe('a server that closes', () => {
   test('cuts what does not end in time', async () => {
     const server = await startTestServer({ limits: { closeGraceMs: 200 } });
     const connection = new RawConnection(server.gateway.port);
-    connection.socket.write('POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+    connection.socket.write('POST /api/v2/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
     await vi.waitFor(() => expect(connection.socket.readyState).toBe('open'));
     await fetch(`${server.gateway.url}/healthz`);
     await server.close();

@@ -58,7 +58,7 @@ describe('hostile HTTP', () => {
     'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n',
     'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n',
     'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
-    'POST /api/v1/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    'POST /api/v2/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
   ])('%j is answered 400 and the connection ends', async (text) => {
     const { status } = await exchangeRaw(server.gateway.port, Buffer.from(text, 'latin1'));
@@ -76,9 +76,9 @@ describe('hostile HTTP', () => {
     '/dav/%00',
     '/dav/..%2f..%2fetc/passwd',
     '//',
-    '/api/v1/constructor',
-    '/api/v1/__proto__',
-    '/api/v1/namespaces/x/constructor',
+    '/api/v2/constructor',
+    '/api/v2/__proto__',
+    '/api/v2/namespaces/x/constructor',
   ])('the path %s is answered and no more', async (path) => {
     const { status } = await exchangeRaw(server.gateway.port, head(path, 'Connection: close\r\n\r\n'));
     expect([400, 404, 405]).toContain(status);

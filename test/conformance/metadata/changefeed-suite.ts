@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { cursorZero } from '../../../protocol/ids.ts';
-import type { Cursor } from '../../../protocol/ids.ts';
-import { attributes, file, openDrive, request, unlink } from './drive.ts';
+import type { CommitMark, Cursor } from '../../../protocol/ids.ts';
+import { attributes, file, newId, openDrive, request, unlink } from './drive.ts';
 import type { Engine } from './engines.ts';
 import { TreeView } from './tree-view.ts';
+
+/** Of a commit in another history. */
+const otherMark = '0'.repeat(32) as CommitMark;
 
 /** The changefeed; `model.test.ts` plays it against random commits. */
 export function changefeedSuite(engine: Engine): void {
@@ -56,6 +59,31 @@ export function changefeedSuite(engine: Engine): void {
       expect(batches.at(-1)).toMatchObject({ last: true, cursor: 2, clientCommitId: null, author: null, device: null });
       const early = await drive.changes(cursorZero, 1 as Cursor);
       expect(early.flatMap(({ changes }) => changes)).toMatchObject([{ type: 'inode', state: { inode: drive.root } }]);
+    });
+
+    it('gives each commit a mark of its own, the same wherever it is told', async () => {
+      const drive = await openDrive(engine);
+      const wanted = request([file(drive.root, 'a')]);
+      const first = await drive.tree.commit(drive.namespace, wanted);
+      const unneeded = await drive.commit(unlink(drive.root, 'nothing', newId()));
+      expect(unneeded).toMatchObject({ cursor: first.cursor, mark: first.mark });
+      const second = await drive.commit(file(drive.root, 'b'));
+      expect(second.mark).not.toBe(first.mark);
+      expect(await drive.tree.commit(drive.namespace, wanted)).toEqual(first);
+      const told = await drive.changes(1 as Cursor);
+      expect(told.map(({ mark }) => mark)).toEqual([first.mark, second.mark]);
+      const snapshot = await drive.changes(cursorZero, first.cursor);
+      expect(new Set(snapshot.map(({ mark }) => mark))).toEqual(new Set([first.mark]));
+    });
+
+    it('goes on only for who has read this very history', async () => {
+      const drive = await openDrive(engine);
+      const { cursor, mark } = await drive.commit(file(drive.root, 'a'));
+      await drive.makeFile('b');
+      expect(await drive.changes(cursor, undefined, mark)).toHaveLength(1);
+      expect(await drive.changes(cursorZero, undefined, otherMark)).not.toEqual([]);
+      await expect(drive.changes(cursor, undefined, otherMark)).rejects.toMatchObject({ code: 'gone' });
+      await expect(drive.changes(cursor, cursor, otherMark)).rejects.toMatchObject({ code: 'gone' });
     });
 
     it('keeps a snapshot whole while commits go on', async () => {

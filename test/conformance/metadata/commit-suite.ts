@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { InodeId } from '../../../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId } from '../../../protocol/ids.ts';
 import type { CreateOperation, Operation } from '../../../protocol/operations.ts';
 import { attributes, content, file, folder, move, newId, openDrive, request, unlink } from './drive.ts';
 import type { Engine } from './engines.ts';
@@ -47,6 +47,21 @@ export function commitSuite(engine: Engine): void {
       expect(await drive.tree.commit(drive.namespace, wanted)).toEqual(first);
       expect(first.corrections).not.toEqual([]);
       expect(await drive.paths()).toEqual(['a', 'docs/', 'later']);
+    });
+
+    it('takes no commit from who has read another history, and answers one that was made already', async () => {
+      const drive = await openDrive(engine);
+      const { cursor, mark } = await drive.commit(file(drive.root, 'a'));
+      if (mark === undefined) throw new Error('the commit has no mark');
+      const wanted = { ...request([file(drive.root, 'b')]), after: { cursor, mark } };
+      const otherMark = '0'.repeat(32) as CommitMark;
+      const stranger = { ...request([file(drive.root, 'c')]), after: { cursor, mark: otherMark } };
+      await expect(drive.tree.commit(drive.namespace, stranger)).rejects.toMatchObject({ code: 'gone' });
+      const ahead = { ...stranger, after: { cursor: (cursor + 1) as Cursor, mark } };
+      await expect(drive.tree.commit(drive.namespace, ahead)).rejects.toMatchObject({ code: 'gone' });
+      const made = await drive.tree.commit(drive.namespace, wanted);
+      expect(await drive.tree.commit(drive.namespace, { ...stranger, ...wanted, after: stranger.after })).toEqual(made);
+      expect(await drive.paths()).toEqual(['a', 'b']);
     });
 
     it('lets many commit at once, each exactly once', async () => {

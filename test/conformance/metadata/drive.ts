@@ -7,6 +7,7 @@ import { makeId, rootInodeOf } from '../../../protocol/ids.ts';
 import type {
   BlockHash,
   ClientCommitId,
+  CommitMark,
   Cursor,
   InodeId,
   NamespaceId,
@@ -100,9 +101,9 @@ export class Drive {
     }
   }
 
-  async changes(after: Cursor, upTo?: Cursor): Promise<readonly ChangeBatch[]> {
+  async changes(after: Cursor, upTo?: Cursor, mark?: CommitMark): Promise<readonly ChangeBatch[]> {
     const batches: ChangeBatch[] = [];
-    for await (const batch of this.tree.changes(this.namespace, after, upTo)) batches.push(batch);
+    for await (const batch of this.tree.changes(this.namespace, after, upTo, mark)) batches.push(batch);
     return batches;
   }
 

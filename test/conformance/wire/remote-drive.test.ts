@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decodeBlock } from '../../../blockstore/codec.ts';
-import type { Cursor, InodeId, NamespaceId, Version } from '../../../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId, NamespaceId, Version } from '../../../protocol/ids.ts';
 import { cursorZero, rootInodeOf, versionZero } from '../../../protocol/ids.ts';
 import { limits } from '../../../protocol/limits.ts';
 import { startTestServer } from '../../gateway/test-server.ts';
@@ -83,6 +83,7 @@ describe('a remote drive', () => {
     const nobody = freshId<InodeId>();
     const nowhere = freshId<NamespaceId>();
     const manifest = manifestOf(randomBlock());
+    const otherMark = '0'.repeat(32) as CommitMark;
     const calls: ((on: typeof direct) => Promise<unknown>)[] = [
       (on) => on.namespace(nowhere),
       (on) => on.lookup(namespace, { parent: root, name: 'no such' }),
@@ -103,6 +104,8 @@ describe('a remote drive', () => {
       (on) => on.commit(nowhere, commitOf()),
       (on) => collectAll(on.changes(namespace, 1_000_000 as Cursor)),
       (on) => collectAll(on.changes(nowhere, cursorZero)),
+      (on) => collectAll(on.changes(namespace, 1 as Cursor, undefined, otherMark)),
+      (on) => on.commit(namespace, { ...commitOf(), after: { cursor: 1 as Cursor, mark: otherMark } }),
     ];
     for (const call of calls)
       expect(await outcome(() => call(drive)), String(call)).toEqual(await outcome(() => call(direct)));
