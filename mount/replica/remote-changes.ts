@@ -207,7 +207,12 @@ export class RemoteChanges {
   }
 
   #content(row: InodeRow, state: InodeState, manifest: Manifest | null): void {
-    if (row.contentDirty) return;
+    if (row.contentDirty) {
+      const { version, size } = state;
+      if (row.version === version) this.#state.remoteHeads.delete(row.ino);
+      else this.#state.remoteHeads.set(row.ino, { version, size, manifest });
+      return;
+    }
     if (row.version !== state.version || row.size !== state.size) {
       this.#state.inodes.setClean(row, state.size, state.version);
       this.#stale.content(row.ino);

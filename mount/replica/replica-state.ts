@@ -12,6 +12,7 @@ import type { InodeRow } from './inode-table.ts';
 import { rootIno } from './local-inode.ts';
 import type { Ino } from './local-inode.ts';
 import { ManifestTable } from './manifest-table.ts';
+import { RemoteHeads } from './remote-heads.ts';
 import { ReplicaSettings } from './settings.ts';
 import { XattrTable } from './xattr-table.ts';
 
@@ -32,6 +33,7 @@ export class ReplicaState {
   readonly dentries: DentryTable;
   readonly xattrs: XattrTable;
   readonly manifests: ManifestTable;
+  readonly remoteHeads: RemoteHeads;
   readonly places: DirtyPlaces;
   readonly dirty: DirtyInodes;
   readonly moves: ContentMoves;
@@ -47,6 +49,7 @@ export class ReplicaState {
     this.dentries = new DentryTable(db, this.inodes);
     this.xattrs = new XattrTable(db);
     this.manifests = new ManifestTable(db);
+    this.remoteHeads = new RemoteHeads(db);
     this.places = new DirtyPlaces(db);
     this.dirty = new DirtyInodes(db);
     this.moves = new ContentMoves(db);
@@ -111,10 +114,22 @@ export class ReplicaState {
    */
   dropContent(row: InodeRow): void {
     if (!row.contentDirty) return;
-    this.inodes.revertContent(row);
-    this.dirty.contentClean(row.ino);
+    this.revertContent(row);
     // The times of the change stay; should the file come back, they are sent.
     this.dirty.addAttributes(row.ino, attributeBits.mtimeNs | attributeBits.ctimeNs);
+  }
+
+  /** What was dirty of the content is gone: it is that of the newest version that the server told of. */
+  revertContent(row: InodeRow): void {
+    const head = this.remoteHeads.get(row.ino);
+    if (head === undefined) {
+      this.inodes.revertContent(row);
+    } else {
+      this.inodes.setClean(row, head.size, head.version);
+      this.manifests.set(row, head.version, head.manifest);
+      this.remoteHeads.delete(row.ino);
+    }
+    this.dirty.contentClean(row.ino);
   }
 
   /** Lets go of an inode without names, unless something still needs it. */
@@ -134,6 +149,7 @@ export class ReplicaState {
     // A removal inside of it that is not told yet needs the directory to be named.
     if (row.kind === 'directory' && (!this.dentries.isEmpty(ino) || this.places.lieIn(ino))) return;
     this.dirty.delete(ino);
+    this.remoteHeads.delete(ino);
     this.inodes.delete(row);
   }
 

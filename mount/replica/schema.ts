@@ -81,6 +81,13 @@ create table if not exists manifests (
   manifest blob not null
 );
 
+create table if not exists remote_heads (
+  ino integer primary key,
+  version integer not null,
+  size integer not null,
+  manifest blob
+);
+
 create table if not exists dirty_places (
   seq integer primary key,
   parent integer not null,

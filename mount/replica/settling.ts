@@ -5,6 +5,7 @@ import { manifestSize } from '../../protocol/manifest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult, Operation, Outcome } from '../../protocol/operations.ts';
 import type { LocalPlace } from './dentry-table.ts';
+import { isSamePlace } from './difference.ts';
 import { mergeDirectory } from './directory-merge.ts';
 import type { DirtyPlace } from './dirty-places.ts';
 import type { InodeRow } from './inode-table.ts';
@@ -129,6 +130,7 @@ export class Settling {
     if (isLatest) this.#state.inodes.setClean(row, size, this.#version);
     else this.#state.inodes.setDirty(row, row.size, this.#version, size);
     this.#state.manifests.set(row, this.#version, manifest);
+    this.#state.remoteHeads.delete(row.ino);
     if (isLatest) {
       this.#state.dirty.contentClean(row.ino);
       this.#cleaned.push(row.ino);
@@ -156,8 +158,7 @@ export class Settling {
     this.#state.manifests.set(made, this.#version, manifest);
     if (isLatest) this.#cleaned.push(ino);
     else this.#state.dirty.contentChanged(ino, this.#state.environment.clock.nowMs());
-    this.#state.inodes.revertContent(row);
-    this.#state.dirty.contentClean(row.ino);
+    this.#state.revertContent(row);
     this.#stale.content(row.ino);
     this.#state.db.run('insert into conflicts (ino) values (?) on conflict (ino) do nothing', ino);
     this.#contentMoves.push(this.#state.moves.add(row.ino, ino));
@@ -215,11 +216,29 @@ export class Settling {
     if (parent === undefined || row === undefined) return;
     const there = { parent: parent.ino, name: outcome.place.name };
     const sent = planned.find((each) => each.place.planned === mark.ino);
-    const isElsewhere = operation.type === 'content' ? row.links > 0 : sent !== undefined && !sent.unchanged;
+    const isElsewhere =
+      operation.type === 'content' ? this.#keepsName(mark.ino, planned) : sent !== undefined && !sent.unchanged;
     const visible = this.#state.dentries.find(there.parent, there.name);
     if (!isElsewhere || visible === mark.ino || this.#state.places.get(there) !== undefined) return;
     this.#state.places.add(there, mark.ino, this.#version, null);
     if (visible !== null) this.#state.setVisible(there, null);
+  }
+
+  /** Whether the inode will have a name here that the user gave it, once all that was planned is settled. */
+  #keepsName(ino: Ino, planned: readonly { readonly place: DirtyPlace; readonly unchanged: boolean }[]): boolean {
+    return this.#state.dentries.namesOf(ino).some((name) => {
+      const sent = planned.find(({ place }) => isSamePlace(place, name));
+      if (sent?.unchanged !== true) return true;
+      // The server has its own idea of a place whose operation was not applied, and that is what will be shown.
+      return this.#steps.some(
+        ({ operation, outcome, mark }) =>
+          mark.ino === ino &&
+          mark.place !== null &&
+          isSamePlace(mark.place, name) &&
+          outcome.type === 'applied' &&
+          operation.type !== 'unlink',
+      );
+    });
   }
 
   /** The version that was seen by who took the planned inode away from the place again. */
