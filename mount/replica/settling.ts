@@ -71,8 +71,8 @@ export class Settling {
     for (const dirty of this.#state.dirty.planned()) this.#state.dirty.planSettled(dirty.ino);
     for (const step of this.#steps) if (isGone(step)) this.#remake(step);
     const planned = this.#state.places.planned().map((place) => ({ place, unchanged: this.#isUnchanged(place) }));
-    // What really happened may be elsewhere than what was asked for: the commit's own changes tell, where they are needed.
-    if (this.#own.length === 0) for (const step of this.#steps) this.#expect(step);
+    // Of what was not applied as asked for, the commit's own changes tell. For them too, a move of ours is none of the server's.
+    for (const step of this.#steps) this.#expect(step);
     for (const step of this.#steps) this.#followCopy(step, planned);
     for (const batch of this.#own) for (const change of batch.changes) this.#remote.apply(change);
     for (const change of this.#corrections) this.#remote.apply(change);
@@ -193,12 +193,17 @@ export class Settling {
   }
 
   #expectAt(where: LocalPlace, ino: Ino, given: Ino | null): void {
-    const place = { parent: this.#merged.get(where.parent) ?? where.parent, name: where.name };
+    const place = this.#here(where);
     const dirty = this.#state.places.get(place);
     if (dirty === undefined) return;
     // A place that one operation takes away and another gives leads to what is given.
     if (given === null && dirty.remote !== ino) return;
     this.#state.places.setRemote(place, given);
+  }
+
+  /** The place as it is called here now: its folder may have become one with another. */
+  #here({ parent, name }: LocalPlace): LocalPlace {
+    return { parent: this.#merged.get(parent) ?? parent, name };
   }
 
   /**
@@ -215,9 +220,11 @@ export class Settling {
     const row = this.#state.row(mark.ino);
     if (parent === undefined || row === undefined) return;
     const there = { parent: parent.ino, name: outcome.place.name };
-    const sent = planned.find((each) => each.place.planned === mark.ino);
+    const asked = mark.place === null ? null : this.#here(mark.place);
     const isElsewhere =
-      operation.type === 'content' ? this.#keepsName(mark.ino, planned) : sent !== undefined && !sent.unchanged;
+      asked === null
+        ? this.#keepsName(mark.ino, planned)
+        : planned.some(({ place, unchanged }) => isSamePlace(place, asked) && !unchanged);
     const visible = this.#state.dentries.find(there.parent, there.name);
     if (!isElsewhere || visible === mark.ino || this.#state.places.get(there) !== undefined) return;
     this.#state.places.add(there, mark.ino, this.#version, null);
@@ -234,7 +241,7 @@ export class Settling {
         ({ operation, outcome, mark }) =>
           mark.ino === ino &&
           mark.place !== null &&
-          isSamePlace(mark.place, name) &&
+          isSamePlace(this.#here(mark.place), name) &&
           outcome.type === 'applied' &&
           operation.type !== 'unlink',
       );
