@@ -35,7 +35,7 @@ export class RemoteChanges {
     if (this.#state.dentries.find(place.parent, place.name) === ino) return;
     const row = ino === null ? undefined : this.#state.row(ino);
     if (row?.known === true && row.kind === 'directory') {
-      for (const other of this.#state.dentries.namesOf(row.ino)) this.#leave(other, row.ino);
+      this.#leaveAll(row.ino);
       this.#breakCycle(place.parent, row.ino);
     }
     this.#state.setVisible(place, ino);
@@ -102,6 +102,13 @@ export class RemoteChanges {
        on conflict (ino, parent, name) do nothing`,
       ...[ino, place.parent, place.name, movedHere ? 1 : 0],
     );
+  }
+
+  /** Takes away the name of a directory, and what undoing a local exchange put in its place: its other end. */
+  #leaveAll(ino: Ino): void {
+    for (let names = this.#state.dentries.namesOf(ino); names.length > 0; names = this.#state.dentries.namesOf(ino)) {
+      for (const name of names) this.#leave(name, ino);
+    }
   }
 
   /** A directory is to be shown elsewhere: takes away the name under which it is shown now. */
