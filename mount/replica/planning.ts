@@ -9,6 +9,7 @@ import type { Differing } from './difference.ts';
 import type { LocalPlace } from './dentry-table.ts';
 import { attributeBits } from './dirty-inodes.ts';
 import type { DirtyPlace } from './dirty-places.ts';
+import type { DoubtedVersions } from './doubted-versions.ts';
 import type { HeldBack } from './held-back.ts';
 import type { InodeRow } from './inode-table.ts';
 import type { Ino } from './local-inode.ts';
@@ -25,6 +26,7 @@ export interface PlanLimits {
   readonly order: PlanOrder;
   /** What is left out, with what depends on it. */
   readonly heldBack: Pick<HeldBack, 'has'>;
+  readonly doubted: Pick<DoubtedVersions, 'baseOf'>;
 }
 
 /**
@@ -220,8 +222,9 @@ export class Planner {
     const manifest = row.contentDirty ? this.#state.dirty.uploadedManifest(ino) : undefined;
     if (manifest !== undefined) {
       const { mtimeNs, ctimeNs } = row;
+      const base = this.#limits.doubted.baseOf(row);
       operations.push({
-        operation: { type: 'content', inode: row.id, base: row.version, manifest, mtimeNs, ctimeNs },
+        operation: { type: 'content', inode: row.id, base, manifest, mtimeNs, ctimeNs },
         mark: { ...nothing, ino, sequence: dirty.uploadedSequence },
       });
     } else if (dirty.remoteGone) {

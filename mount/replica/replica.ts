@@ -2,7 +2,7 @@ import { chmodSync, closeSync, openSync } from 'node:fs';
 import type BetterSqlite3 from 'better-sqlite3';
 import { DriveError } from '../../protocol/errors.ts';
 import type { ChangeBatch } from '../../protocol/changes.ts';
-import type { Cursor, InodeId, NamespaceId } from '../../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId, NamespaceId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult } from '../../protocol/operations.ts';
 import { ReplicaDatabase } from './database.ts';
@@ -181,6 +181,10 @@ export class Replica implements LocalTree, SyncedTree {
 
   cursor(): Cursor {
     return this.#synced.cursor();
+  }
+
+  mark(): CommitMark | undefined {
+    return this.#synced.mark();
   }
 
   startSnapshot(): void {

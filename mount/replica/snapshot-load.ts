@@ -17,6 +17,10 @@ export class SnapshotLoad {
     this.#isLoading = state.settings.get(setting) !== undefined;
   }
 
+  get isLoading(): boolean {
+    return this.#isLoading;
+  }
+
   start(): void {
     this.#state.db.run('delete from snapshot_places');
     this.#isLoading = true;

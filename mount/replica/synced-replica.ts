@@ -1,11 +1,13 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
 import { cursorZero } from '../../protocol/ids.ts';
-import type { Cursor, InodeId } from '../../protocol/ids.ts';
+import type { CommitMark, Cursor, InodeId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult } from '../../protocol/operations.ts';
+import { DoubtedVersions } from './doubted-versions.ts';
 import { HeldBack } from './held-back.ts';
 import type { Invalidation } from './invalidation.ts';
 import { InvalidationSet } from './invalidation-set.ts';
+import type { InodeRow } from './inode-table.ts';
 import type { Ino } from './local-inode.ts';
 import { PlanStore, marksOf } from './planned-commit.ts';
 import { Planner } from './planning.ts';
@@ -22,37 +24,46 @@ export class SyncedReplica implements SyncedTree {
   readonly #plans: PlanStore;
   readonly #snapshot: SnapshotLoad;
   readonly #heldBack: HeldBack;
+  readonly #doubted: DoubtedVersions;
   #cursor: Cursor;
+  #mark: CommitMark | undefined;
 
   constructor(state: ReplicaState) {
     this.#state = state;
     this.#plans = new PlanStore(state.db);
     this.#snapshot = new SnapshotLoad(state);
     this.#heldBack = new HeldBack(state);
+    this.#doubted = new DoubtedVersions(state);
     this.#cursor = Number(state.settings.get('cursor') ?? 0) as Cursor;
+    this.#mark = state.settings.get('mark') as CommitMark | undefined;
   }
 
   cursor(): Cursor {
     return this.#cursor;
   }
 
+  mark(): CommitMark | undefined {
+    return this.#mark;
+  }
+
   startSnapshot(): void {
     this.#state.db.change(() => {
       this.#snapshot.start();
-      this.#setCursor(cursorZero);
+      this.#setCursor(cursorZero, undefined);
     });
   }
 
   applyRemote(batch: ChangeBatch): readonly Invalidation[] {
     return this.#change((remote, losses) => {
       for (const change of batch.changes) {
+        if (this.#snapshot.isLoading) this.#doubted.meet(change);
         remote.apply(change);
         this.#snapshot.saw(change);
       }
       if (!batch.last) return;
       for (const change of this.#snapshot.finish()) remote.apply(change);
       losses.decide();
-      this.#setCursor(batch.cursor);
+      this.#setCursor(batch.cursor, batch.mark);
     }).invalidations;
   }
 
@@ -84,7 +95,7 @@ export class SyncedReplica implements SyncedTree {
       if (row === undefined || row.links === 0 || !row.contentDirty || dirty.contentSinceMs === null) continue;
       found.push({
         ...{ ino: row.ino, sequence: row.sequence, size: row.size, sinceMs: dirty.contentSinceMs },
-        ...{ changedMs: dirty.contentChangedMs, base: this.#state.manifests.get(row) },
+        ...{ changedMs: dirty.contentChangedMs, base: this.#baseOf(row) },
       });
     }
     return found;
@@ -124,7 +135,8 @@ export class SyncedReplica implements SyncedTree {
     if (unsettled !== undefined) return unsettled;
     this.#heldBack.releaseChanged();
     return this.#state.db.change(() => {
-      const plan = new Planner(this.#state, { operationsMax, order, heldBack: this.#heldBack }).plan();
+      const planLimits = { operationsMax, order, heldBack: this.#heldBack, doubted: this.#doubted };
+      const plan = new Planner(this.#state, planLimits).plan();
       if (plan !== undefined) this.#plans.set(plan);
       return plan;
     });
@@ -139,7 +151,7 @@ export class SyncedReplica implements SyncedTree {
       const settled = new Settling(this.#state, remote, stale, { plan, result, own }).settle();
       this.#plans.clear();
       losses.decide();
-      if (result.cursor > this.#cursor) this.#setCursor(result.cursor);
+      if (result.cursor > this.#cursor) this.#setCursor(result.cursor, result.mark);
       return settled;
     });
     return { ...value, invalidations };
@@ -187,6 +199,11 @@ export class SyncedReplica implements SyncedTree {
     return this.#heldBack.release(which);
   }
 
+  /** What a doubted version was made of may be gone on the server too: nothing is taken for being there. */
+  #baseOf(row: InodeRow): Manifest | undefined {
+    return this.#doubted.has(row.ino) ? undefined : this.#state.manifests.get(row);
+  }
+
   /** One atomic change that tells what it made stale. */
   #change<Value>(body: (remote: RemoteChanges, losses: RemoteLosses, stale: InvalidationSet) => Value): {
     readonly value: Value;
@@ -199,8 +216,10 @@ export class SyncedReplica implements SyncedTree {
     return { value, invalidations: stale.list() };
   }
 
-  #setCursor(cursor: Cursor): void {
+  #setCursor(cursor: Cursor, mark: CommitMark | undefined): void {
     this.#state.settings.set('cursor', String(cursor));
+    this.#state.settings.set('mark', mark);
     this.#cursor = cursor;
+    this.#mark = mark;
   }
 }

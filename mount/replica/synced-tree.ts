@@ -1,5 +1,5 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
-import type { ClientCommitId, Cursor, InodeId } from '../../protocol/ids.ts';
+import type { ClientCommitId, CommitMark, Cursor, InodeId } from '../../protocol/ids.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { CommitResult, Operation, Place } from '../../protocol/operations.ts';
 import type { Invalidation } from './invalidation.ts';
@@ -60,9 +60,13 @@ export interface SyncedTree {
   /** The cursor up to which remote changes are applied; 0 before the first load. */
   cursor(): Cursor;
 
+  /** The mark of the commit at `cursor()`; `undefined` if it was not told. Both are always those of one moment, after a crash too. */
+  mark(): CommitMark | undefined;
+
   /**
    * The batches that follow are a snapshot from cursor 0: what it does not have is gone on the server. What is dirty
-   * here stays dirty.
+   * here stays dirty. The snapshot may be of another history than what is here: a version of the same number is believed to be the
+   * same content only where both manifests are known, and dirty content on top of one that is not believed is sent without a base.
    */
   startSnapshot(): void;
 

@@ -1,6 +1,7 @@
 import type { ChangeBatch } from '../../protocol/changes.ts';
 import { isDriveError } from '../../protocol/errors.ts';
-import type { Cursor } from '../../protocol/ids.ts';
+import type { CommitMark, Cursor } from '../../protocol/ids.ts';
+import type { CommitResult } from '../../protocol/operations.ts';
 import type { Invalidation } from '../replica/invalidation.ts';
 import type { PlannedCommit, PlanOrder } from '../replica/synced-tree.ts';
 import type { SyncOptions } from './sync-options.ts';
@@ -37,7 +38,7 @@ export class Exchange {
   async pull(upTo?: Cursor): Promise<void> {
     const { tree } = this.#options;
     try {
-      await this.#pullFrom(tree.cursor(), upTo);
+      await this.#pullFrom(tree.cursor(), upTo, tree.mark());
     } catch (error) {
       if (!isDriveError(error, 'gone')) throw error;
       await this.reload();
@@ -46,7 +47,7 @@ export class Exchange {
 
   /** Loads the whole tree anew beneath what is dirty. */
   async reload(): Promise<void> {
-    await this.#pullFrom(0 as Cursor, undefined);
+    await this.#pullFrom(0 as Cursor);
   }
 
   /** The next plan; `undefined` if there is nothing that could be committed now. */
@@ -58,11 +59,11 @@ export class Exchange {
 
   /** Sends a plan, and takes in what came of it. Repeating it after any failure is safe: its id tells it from others. */
   async commit(plan: PlannedCommit): Promise<void> {
-    const { tree, metadata, namespace, content } = this.#options;
+    const { tree, content } = this.#options;
     // A plan whose commit is known to the server must be known here after a crash.
     await tree.durable();
-    const { clientCommitId, operations } = plan;
-    const result = await metadata.commit(namespace, { clientCommitId, operations, onConflict: 'resolve' });
+    const result = await this.#send(plan);
+    if (result === undefined) return;
     const before = (result.cursor - 1) as Cursor;
     if (tree.cursor() < before) await this.pull(before);
     const isOvertaken = tree.cursor() > result.cursor;
@@ -84,10 +85,26 @@ export class Exchange {
     if (isOvertaken) await this.reload();
   }
 
-  async #pullFrom(from: Cursor, upTo: Cursor | undefined): Promise<void> {
+  /** The result; `undefined` if the server's history is not the one that the plan was made on: the tree is loaded anew. */
+  async #send(plan: PlannedCommit): Promise<CommitResult | undefined> {
+    const { tree, metadata, namespace } = this.#options;
+    const { clientCommitId, operations } = plan;
+    const mark = tree.mark();
+    const after = mark === undefined ? {} : { after: { cursor: tree.cursor(), mark } };
+    try {
+      return await metadata.commit(namespace, { clientCommitId, operations, onConflict: 'resolve', ...after });
+    } catch (error) {
+      if (!isDriveError(error, 'gone')) throw error;
+      tree.abandonPlan(plan);
+      await this.reload();
+      return undefined;
+    }
+  }
+
+  async #pullFrom(from: Cursor, upTo?: Cursor, mark?: CommitMark): Promise<void> {
     const { tree, metadata, namespace } = this.#options;
     let isSnapshotDue = from === 0;
-    for await (const batch of metadata.changes(namespace, from, upTo)) {
+    for await (const batch of metadata.changes(namespace, from, upTo, mark)) {
       if (isSnapshotDue) tree.startSnapshot();
       isSnapshotDue = false;
       this.#tell(tree.applyRemote(batch));
