@@ -1,5 +1,5 @@
 import type { BlockIndex } from '../protocol/block-index.ts';
-import type { BlockFrame, PutBlocksResult } from '../protocol/block-service.ts';
+import type { BlockFrame, PutBlocksResult, SpentBytes } from '../protocol/block-service.ts';
 import type { Clock, Randomness } from '../protocol/environment.ts';
 import { DriveError, isDriveError } from '../protocol/errors.ts';
 import { makeId, type BlockHash, type PackId } from '../protocol/ids.ts';
@@ -58,10 +58,10 @@ export class BlockStore {
    * blocks before it may have been stored.
    *
    * Frames are taken as fast as they can be stored. At most two packs of each `put` are in memory, one being filled, one on its way;
-   * and of all together not much more than `packMemoryBytes` (see `PackMemory`).
+   * and of all together not much more than `packMemoryBytes` (see `PackMemory`). `spent` hears of each frame's bytes once they are sealed.
    */
-  async put(frames: AsyncIterable<BlockFrame>, signal?: AbortSignal): Promise<StoredBlocks> {
-    const request = new PutRequest(this.#parts, this.#memory, signal);
+  async put(frames: AsyncIterable<BlockFrame>, signal?: AbortSignal, spent?: SpentBytes): Promise<StoredBlocks> {
+    const request = new PutRequest(this.#parts, this.#memory, signal, spent);
     try {
       for await (const frame of frames) await request.take(frame);
       return await request.finish();
@@ -144,6 +144,7 @@ class PutRequest {
   readonly #parts: BlockStoreParts;
   readonly #memory: PackMemory;
   readonly #signal: AbortSignal | undefined;
+  readonly #spent: SpentBytes | undefined;
   readonly #hashes = new Set<BlockHash>();
   #batch: BlockFrame[] = [];
   #batchBytes = 0;
@@ -154,10 +155,16 @@ class PutRequest {
   #storedBlocks = 0;
   #storedBytes = 0;
 
-  constructor(parts: BlockStoreParts, memory: PackMemory, signal: AbortSignal | undefined) {
+  constructor(
+    parts: BlockStoreParts,
+    memory: PackMemory,
+    signal: AbortSignal | undefined,
+    spent: SpentBytes | undefined,
+  ) {
     this.#parts = parts;
     this.#memory = memory;
     this.#signal = signal;
+    this.#spent = spent;
   }
 
   async take(frame: BlockFrame): Promise<void> {
@@ -198,9 +205,11 @@ class PutRequest {
     if (batch.length === 0) return;
     const present = await this.#parts.index.locate(batch.map(({ hash }) => hash));
     for (const frame of batch) {
-      if (present.has(frame.hash)) continue;
-      await this.#memory.room();
-      this.#addToPack(frame);
+      if (!present.has(frame.hash)) {
+        await this.#memory.room();
+        this.#addToPack(frame);
+      }
+      this.#spent?.(frame.bytes);
       if (this.#writer?.full === true || this.#memory.usedUp) await this.#sendPack();
     }
   }

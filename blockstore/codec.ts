@@ -3,6 +3,7 @@ import type { BlockFrame } from '../protocol/block-service.ts';
 import { DriveError } from '../protocol/errors.ts';
 import type { BlockHash } from '../protocol/ids.ts';
 import { limits } from '../protocol/limits.ts';
+import { freeBytes } from '../protocol/spent-memory.ts';
 import { hashBlock } from './hash.ts';
 
 const compressionLevel = 1;
@@ -29,6 +30,11 @@ function outputBytes(blockLength: number): number {
   return Math.max(constants.Z_MIN_CHUNK, blockLength + 1);
 }
 
+/** Frees what zstd returned along with the room for more that it had asked for; a small one is part of a buffer that others use. */
+function freeOutput({ buffer }: Uint8Array): void {
+  if (buffer.byteLength > Buffer.poolSize) freeBytes(new Uint8Array(buffer));
+}
+
 /** Throws `invalidArgument` or `tooLarge` unless a block can have that many bytes of plaintext. */
 export function checkBlockLength(length: number): void {
   if (!Number.isSafeInteger(length) || length < 1) {
@@ -47,9 +53,11 @@ export function encodeBlock(hash: BlockHash, plaintext: Uint8Array): BlockFrame 
   checkBlockLength(plaintext.length);
   const { length } = plaintext;
   const compressed = zstdCompressSync(plaintext, { ...compressOptions, chunkSize: outputBytes(length) });
-  return compressed.length <= length * (1 - savedShareMin)
-    ? { hash, length, encoding: 'zstd', bytes: Buffer.from(compressed) } // a copy, which keeps only what it needs
-    : { hash, length, encoding: 'raw', bytes: plaintext };
+  const saves = compressed.length <= length * (1 - savedShareMin);
+  // A copy, which keeps only what it needs.
+  const bytes = saves ? Buffer.from(compressed) : plaintext;
+  freeOutput(compressed);
+  return { hash, length, encoding: saves ? 'zstd' : 'raw', bytes };
 }
 
 /** A block whose hash was computed here, so that nobody need verify it again. Its plaintext must not be changed any more. */
@@ -74,7 +82,9 @@ const framesOfOurs = new WeakSet<BlockFrame>();
 
 /** Throws as `decodeBlock` unless the frame is what it says; one that a `HashedBlock` made here is not looked at again. */
 export function verifyBlock(frame: BlockFrame): void {
-  if (!framesOfOurs.has(frame)) decodeBlock(frame);
+  if (framesOfOurs.has(frame)) return;
+  const plaintext = decodeBlock(frame);
+  if (frame.encoding === 'zstd') freeOutput(plaintext);
 }
 
 /**
@@ -89,6 +99,12 @@ export function decodeBlock(frame: BlockFrame): Uint8Array {
     throw new DriveError('corrupt', `block ${frame.hash} does not match its hash`);
   }
   return plaintext;
+}
+
+/** Frees a frame and what `decodeBlock` made of it, whose owner says that nobody looks at them any more. */
+export function freeDecoded(frame: BlockFrame, plaintext: Uint8Array): void {
+  if (frame.encoding === 'zstd') freeOutput(plaintext);
+  freeBytes(frame.bytes);
 }
 
 /** Throws `invalidArgument` or `tooLarge` unless the frame's lengths go together. */

@@ -51,7 +51,7 @@ export interface ObjectStore {
   put(key: string, body: ObjectBody, signal?: AbortSignal): Promise<void>;
 
   /**
-   * The object's bytes, or those of a range that lies within it, in pieces of any size. Memory is bounded whatever the
+   * The object's bytes, or those of a range that lies within it, in pieces of any size, each in memory that is the consumer's. Memory is bounded whatever the
    * object's size: bytes are read as they are consumed. It throws instead of ending early. Leaving the loop early releases what it
    * holds. A range beyond the end throws `invalidArgument`.
    */

@@ -3,6 +3,7 @@ import type { BlockFrame } from '../protocol/block-service.ts';
 import { DriveError } from '../protocol/errors.ts';
 import { limits } from '../protocol/limits.ts';
 import type { BlockHash, PackId } from '../protocol/ids.ts';
+import { freeBytes } from '../protocol/spent-memory.ts';
 import { keyIdCharacters, wrappedKeyBytes, type MasterKeys, type WrappedKey } from './master-keys.ts';
 import type { ObjectStream } from './object-store.ts';
 import { PieceBuffer, type PiecePool } from './piece-buffer.ts';
@@ -99,7 +100,10 @@ export class PackWriter {
   /** Seals a block, which must not be in the pack yet, behind the others. */
   add(frame: BlockFrame): void {
     const offset = this.#written.byteLength;
-    for (const part of sealBlockParts(this.#dataKey, this.pack, offset, frame)) this.#written.append(part);
+    for (const part of sealBlockParts(this.#dataKey, this.pack, offset, frame)) {
+      this.#written.append(part);
+      freeBytes(part);
+    }
     const storedLength = this.#written.byteLength - offset;
     const { length, encoding } = frame;
     this.#blocks.set(frame.hash, { pack: this.pack, offset, storedLength, length, encoding });

@@ -1,9 +1,12 @@
 import { DriveError } from '../protocol/errors.ts';
+import { freeBytes } from '../protocol/spent-memory.ts';
 
-/** Reads exact lengths from a stream of pieces of any size, holding no more than what is being read. */
+/** Reads exact lengths from a stream of pieces of any size, which are its own then; holds no more than what is being read. */
 export class PieceReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
   readonly #what: string;
+  #piece: Uint8Array = new Uint8Array(0);
+  /** What is left of it. */
   #rest: Uint8Array = new Uint8Array(0);
   /** Where what lies in several pieces is put together. */
   #joined: Uint8Array = new Uint8Array(0);
@@ -39,6 +42,9 @@ export class PieceReader {
   /** Lets go of the stream; also when it has not ended. */
   async close(): Promise<void> {
     await this.#pieces.return?.();
+    freeBytes(this.#piece);
+    freeBytes(this.#joined);
+    this.#rest = this.#piece;
   }
 
   #take(length: number): Uint8Array {
@@ -50,6 +56,8 @@ export class PieceReader {
   async #advance(): Promise<void> {
     const next = await this.#pieces.next();
     if (next.done === true) throw new DriveError('corrupt', `${this.#what} ended too early`);
+    freeBytes(this.#piece);
+    this.#piece = next.value;
     this.#rest = next.value;
   }
 }

@@ -1,7 +1,13 @@
 import type { BlockStore } from '../blockstore/block-store.ts';
 import type { Caller } from '../protocol/accounts.ts';
 import type { BlockEntitlements } from '../protocol/block-index.ts';
-import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from '../protocol/block-service.ts';
+import type {
+  BlockFrame,
+  BlockService,
+  GetBlocksRequest,
+  PutBlocksResult,
+  SpentBytes,
+} from '../protocol/block-service.ts';
 import { DriveError } from '../protocol/errors.ts';
 import type { BlockHash, NamespaceId } from '../protocol/ids.ts';
 import { limits } from '../protocol/limits.ts';
@@ -44,9 +50,10 @@ export class DriveBlocks implements BlockService {
   }
 
   /** The role is checked before the first frame is taken, so nobody can make the server store what he may not. */
-  async put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult> {
+  async put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>, spent?: SpentBytes): Promise<PutBlocksResult> {
     await this.#requireRole(namespace, 'write');
-    const { hashes, receivedBlocks, storedBlocks, storedBytes } = await this.#parts.blockStore.put(frames);
+    const { blockStore } = this.#parts;
+    const { hashes, receivedBlocks, storedBlocks, storedBytes } = await blockStore.put(frames, undefined, spent);
     if (hashes.size > 0) await this.#parts.entitlements.recordUploads(this.#parts.caller, [...hashes]);
     return { receivedBlocks, storedBlocks, storedBytes };
   }

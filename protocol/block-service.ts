@@ -13,6 +13,9 @@ export interface BlockFrame {
 
 export type BlockEncoding = 'raw' | 'zstd';
 
+/** Hears of bytes that will not be looked at again. */
+export type SpentBytes = (bytes: Uint8Array) => void;
+
 /** What a `put` did, for figures: of the blocks received, how many were new to the store. */
 export interface PutBlocksResult {
   readonly receivedBlocks: number;
@@ -44,12 +47,13 @@ export interface BlockService {
   /**
    * Stores blocks and resolves when all are durable. Each is verified against its hash first: a wrong one throws
    * `corrupt`, a malformed one `invalidArgument`, and no commit can name what was not stored. Blocks stored
-   * before the failing one may stay; sending them again costs nothing. Needs `write`.
+   * before the failing one may stay; sending them again costs nothing. Needs `write`. `spent` hears of bytes that came in
+   * frames and will not be looked at again, so that their owner can free them; what it does not hear of is left to the garbage collector.
    */
-  put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult>;
+  put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>, spent?: SpentBytes): Promise<PutBlocksResult>;
 
   /**
-   * The wanted blocks, each exactly once, in any order. Whoever decodes a block verifies it (`decodeBlock`), so that
+   * The wanted blocks, each exactly once, in any order, and in memory that is the consumer's. Whoever decodes a block verifies it (`decodeBlock`), so that
    * this is done once and end to end. Needs `read`; throws `forbidden` if a hash is not in that version. The consumer
    * may stop early.
    */

@@ -1,17 +1,14 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { DriveError, isDriveError } from '../../protocol/errors.ts';
+import { isDriveError, type DriveError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
+import { freeBytes, freeingPieces } from '../../protocol/spent-memory.ts';
 import { decodeBlockFrames, encodeBlockFramesOrError, framesPerRequestMax } from '../../protocol/wire/block-frames.ts';
 import { encodeChangeLines } from '../../protocol/wire/change-lines.ts';
 import { streamEndpoints } from '../../protocol/wire/endpoints.ts';
 import { decodeJson, encodeJson } from '../../protocol/wire/wire-json.ts';
 import { framesContentType, linesContentType } from '../../protocol/wire/wire-version.ts';
 import { answerJson } from '../http-answer.ts';
+import { ResponseWriter } from '../response-writer.ts';
 import type { NamespaceCall } from './api-call.ts';
-
-/** Produced ahead of a slow client, at most. */
-const aheadBytes = 256 * 1024;
 
 /** The changefeed, a line a batch; the next batch is read from the database when the client has taken the last. */
 export async function answerChanges(call: NamespaceCall): Promise<void> {
@@ -31,12 +28,12 @@ export async function answerChanges(call: NamespaceCall): Promise<void> {
 /** Stores blocks. The role is checked before the body is asked for, so a refused client need not send it. */
 export async function answerPutBlocks(call: NamespaceCall): Promise<void> {
   const body = call.bodies.stream(call.request, call.response, limits.putBlocksBytesMax);
-  const frames = decodeBlockFrames(body, {
+  const frames = decodeBlockFrames(freeingPieces(body), {
     bytesMax: limits.putBlocksBytesMax,
     framesMax: framesPerRequestMax,
     truncatedCode: 'invalidArgument',
   });
-  const result = await call.blocks.put(call.namespace, frames);
+  const result = await call.blocks.put(call.namespace, frames, freeBytes);
   answerJson(call.response, 200, encodeJson(streamEndpoints.putBlocks.response, result));
 }
 
@@ -48,21 +45,20 @@ export async function answerGetBlocks(call: NamespaceCall): Promise<void> {
   );
   const hashes = await call.blocks.authorizeGet(call.namespace, request);
   const frames = call.blocks.getAuthorized(hashes, call.signal);
-  await answerStream(call, framesContentType, encodeBlockFramesOrError(frames, logFailure(call)));
+  await answerStream(call, framesContentType, encodeBlockFramesOrError(frames, logFailure(call)), freeBytes);
 }
 
+/** Sends an answer piece by piece, the next one asked for when the client takes more. `sent` hears of each piece that is gone. */
 async function answerStream(
   { response, signal }: NamespaceCall,
   contentType: string,
   pieces: AsyncIterable<Uint8Array>,
+  sent?: (piece: Uint8Array) => void,
 ): Promise<void> {
   response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' });
-  try {
-    await pipeline(Readable.from(pieces, { objectMode: false, highWaterMark: aheadBytes }), response);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    throw new DriveError('cancelled', 'the client went away in the middle of the answer', { cause: error });
-  }
+  const writer = new ResponseWriter(response, signal);
+  for await (const piece of pieces) await writer.bytes(piece, sent);
+  await writer.end();
 }
 
 /** Once the status is sent, a failure shows in the stream's last piece and here. */

@@ -5,6 +5,7 @@ import type { BlockHash, InodeId, NamespaceId, Version } from '../../protocol/id
 import { limits } from '../../protocol/limits.ts';
 import { isHole } from '../../protocol/manifest.ts';
 import type { Manifest, ManifestEntry } from '../../protocol/manifest.ts';
+import { freeBytes } from '../../protocol/spent-memory.ts';
 import type { ByteRange } from './byte-range.ts';
 
 /** Which version of which file is read, and what its bytes are. */
@@ -87,6 +88,7 @@ async function fetchWindow(
   if (hashes.size === 0) return contents;
   for await (const frame of blocks.get(namespace, { inode, version, hashes: [...hashes] }, signal)) {
     contents.set(frame.hash, decodeBlock(frame));
+    if (frame.encoding === 'zstd') freeBytes(frame.bytes);
   }
   return contents;
 }

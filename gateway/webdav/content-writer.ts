@@ -6,6 +6,7 @@ import { DriveError } from '../../protocol/errors.ts';
 import type { BlockHash, NamespaceId } from '../../protocol/ids.ts';
 import { limits } from '../../protocol/limits.ts';
 import type { Manifest, ManifestEntry } from '../../protocol/manifest.ts';
+import { freeBytes } from '../../protocol/spent-memory.ts';
 
 /**
  * Stores a stream of bytes as blocks and returns its manifest: chunk, ask which blocks the namespace lacks, put those.
@@ -54,7 +55,7 @@ async function storeMissing(
   window: ReadonlyMap<BlockHash, HashedBlock>,
 ): Promise<void> {
   const present = await blocks.have(namespace, [...window.keys()]);
-  if (present.size < window.size) await blocks.put(namespace, missingFrames(window, present));
+  if (present.size < window.size) await blocks.put(namespace, missingFrames(window, present), freeBytes);
 }
 
 async function* missingFrames(

@@ -1,5 +1,5 @@
 import type { Exchange, Target } from './exchange.ts';
-import { ResponseWriter } from './response-writer.ts';
+import { ResponseWriter } from '../response-writer.ts';
 import { encodeSegment } from './url-path.ts';
 import { escapeAttribute, escapeText } from './xml-text.ts';
 

@@ -5,6 +5,7 @@ import type { InodeState } from '../../protocol/inode-state.ts';
 import { limits } from '../../protocol/limits.ts';
 import { manifestHashes } from '../../protocol/manifest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import { freeBytes } from '../../protocol/spent-memory.ts';
 import type { CreateOperation, Operation, Place } from '../../protocol/operations.ts';
 import type { Exchange, Target } from './exchange.ts';
 import { commitAll } from './tree-commit.ts';
@@ -162,7 +163,7 @@ async function copyableManifest(
     const missing = some.filter((hash) => !present.has(hash));
     if (missing.length === 0) continue;
     const frames = exchange.blocks.get(from, { inode, version, hashes: missing }, exchange.signal);
-    await exchange.blocks.put(to, frames);
+    await exchange.blocks.put(to, frames, freeBytes);
   }
   return manifest;
 }

@@ -1,4 +1,4 @@
-import { decodeBlock } from '../../blockstore/codec.ts';
+import { decodeBlock, freeDecoded } from '../../blockstore/codec.ts';
 import type { BlockFrame, BlockService } from '../../protocol/block-service.ts';
 import type { Clock } from '../../protocol/environment.ts';
 import { DriveError, isDriveError } from '../../protocol/errors.ts';
@@ -59,7 +59,7 @@ export class BlockFetcher {
   }
 
   /**
-   * Resolves when the block came and `take` has got it; blocks asked for in one turn travel together. Rejects with
+   * Resolves when the block came and `take` has got it, to use it at once and not to keep it; blocks asked for in one turn travel together. Rejects with
    * `corrupt`, `timeout`, `unavailable`, what the server said, or what `take` threw.
    */
   fetch(
@@ -170,6 +170,7 @@ export class BlockFetcher {
     } catch (error) {
       this.#finish(fetch, open, error);
     }
+    freeDecoded(frame, plaintext);
     return true;
   }
 

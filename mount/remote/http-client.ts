@@ -27,6 +27,8 @@ export interface StreamedRequest {
   /** Of the answer; anything else is not from a Holdfast server. */
   readonly answerType: string;
   readonly signal?: AbortSignal | undefined;
+  /** Hears of each piece of a streamed body once it is sent. */
+  readonly sent?: ((piece: Uint8Array) => void) | undefined;
 }
 
 /** Speaks to one server over connections that it keeps and reuses. `close` ends them. */
@@ -94,14 +96,14 @@ export class HttpClient {
     }
   }
 
-  #exchange({ path, contentType, body, signal }: StreamedRequest): HttpExchange {
+  #exchange({ path, contentType, body, signal, sent }: StreamedRequest): HttpExchange {
     const headers: Record<string, string | number> = { 'content-type': contentType };
     if (this.#token !== null) headers['authorization'] = `Bearer ${this.#token}`;
     if (body instanceof Uint8Array) headers['content-length'] = body.length;
     const options = { method: 'POST', headers, agent: this.#agent };
     const url = new URL(path, this.#origin);
     const request: ClientRequest = this.#secure ? httpsRequest(url, options) : httpRequest(url, options);
-    return new HttpExchange({ request, timeouts: this.#timeouts, origin: this.#origin, signal });
+    return new HttpExchange({ request, timeouts: this.#timeouts, origin: this.#origin, signal, sent });
   }
 
   /** The server's own error, or `unavailable` for an answer of something else: a proxy, a hotel's log-in page. */

@@ -1,6 +1,5 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
-import { DriveError, isDriveError } from '../../protocol/errors.ts';
+import { asDriveError, DriveError, isDriveError } from '../../protocol/errors.ts';
 import type { RemoteTimeouts } from './remote-server.ts';
 
 /** What a request sends: bytes at once, or a stream that is pulled as fast as the network takes it. */
@@ -12,6 +11,8 @@ export interface HttpExchangeOptions {
   /** For messages. */
   readonly origin: string;
   readonly signal: AbortSignal | undefined;
+  /** Hears of each piece of a streamed body once the network has taken it and nobody here looks at it any more. */
+  readonly sent?: ((piece: Uint8Array) => void) | undefined;
 }
 
 /**
@@ -81,12 +82,33 @@ export class HttpExchange {
       this.#request.end(body);
       return;
     }
-    const source = Readable.from(body, { objectMode: false });
-    source.once('error', (error) => {
-      this.#fail(isDriveError(error) ? error : new DriveError('internal', error.message, { cause: error }));
-    });
-    this.#request.once('close', () => source.destroy());
-    source.pipe(this.#request);
+    void this.#sendPieces(body).catch((error: unknown) => this.#fail(asDriveError(error)));
+  }
+
+  async #sendPieces(body: AsyncIterable<Uint8Array>): Promise<void> {
+    const { sent } = this.#options;
+    for await (const piece of body) {
+      if (this.#request.destroyed) return;
+      // After a failed write the piece may still be in the hands of the network.
+      const isRoomLeft = this.#request.write(piece, (error) => {
+        if (error === undefined || error === null) sent?.(piece);
+      });
+      if (!isRoomLeft) await this.#drained();
+    }
+    this.#request.end();
+  }
+
+  /** Resolves when the request takes more, or is over. */
+  #drained(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = () => {
+      this.#request.off('drain', done);
+      this.#request.off('close', done);
+      resolve();
+    };
+    this.#request.on('drain', done);
+    this.#request.on('close', done);
+    return promise;
   }
 
   #boundConnect(): void {

@@ -1,7 +1,14 @@
-import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from '../../protocol/block-service.ts';
+import type {
+  BlockFrame,
+  BlockService,
+  GetBlocksRequest,
+  PutBlocksResult,
+  SpentBytes,
+} from '../../protocol/block-service.ts';
 import { DriveError } from '../../protocol/errors.ts';
 import type { BlockHash, NamespaceId } from '../../protocol/ids.ts';
 import { limits } from '../../protocol/limits.ts';
+import { freeingPieces } from '../../protocol/spent-memory.ts';
 import { decodeBlockFrames, encodeBlockFrames } from '../../protocol/wire/block-frames.ts';
 import { endpointPath, endpoints, streamEndpoints } from '../../protocol/wire/endpoints.ts';
 import { encodeJson } from '../../protocol/wire/wire-json.ts';
@@ -28,11 +35,11 @@ export class RemoteBlocks implements BlockService {
   }
 
   /** Of any length: what one request may not hold goes out in several, one after the other. */
-  async put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult> {
+  async put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>, spent?: SpentBytes): Promise<PutBlocksResult> {
     const groups = new FrameGroups(frames);
     let total: PutBlocksResult = { receivedBlocks: 0, storedBlocks: 0, storedBytes: 0 };
     try {
-      do total = sum(total, await this.#putGroup(namespace, groups.group()));
+      do total = sum(total, await this.#putGroup(namespace, groups.group(), spent));
       while (await groups.more());
       return total;
     } finally {
@@ -56,7 +63,7 @@ export class RemoteBlocks implements BlockService {
     });
     const missing = new Set(request.hashes);
     const options = { bytesMax: answerBytesMax, framesMax: missing.size, truncatedCode: 'unavailable' } as const;
-    for await (const frame of decodeBlockFrames(answer, options)) {
+    for await (const frame of decodeBlockFrames(freeingPieces(answer), options)) {
       if (!missing.delete(frame.hash)) throw new DriveError('internal', `the server sent block ${frame.hash} unasked`);
       yield frame;
     }
@@ -64,12 +71,17 @@ export class RemoteBlocks implements BlockService {
     if (lost !== undefined) throw new DriveError('internal', `the server did not send block ${lost}`);
   }
 
-  async #putGroup(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult> {
+  async #putGroup(
+    namespace: NamespaceId,
+    frames: AsyncIterable<BlockFrame>,
+    spent: SpentBytes | undefined,
+  ): Promise<PutBlocksResult> {
     const { putBlocks } = streamEndpoints;
     const answer = this.#client.stream({
       path: endpointPath(putBlocks, namespace),
       contentType: framesContentType,
       body: encodeBlockFrames(frames),
+      sent: spent,
       answerType: jsonContentType,
     });
     return readAnswer(putBlocks.response, await collect(answer, resultBytesMax));

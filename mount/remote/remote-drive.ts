@@ -1,5 +1,11 @@
 import type { Caller } from '../../protocol/accounts.ts';
-import type { BlockFrame, BlockService, GetBlocksRequest, PutBlocksResult } from '../../protocol/block-service.ts';
+import type {
+  BlockFrame,
+  BlockService,
+  GetBlocksRequest,
+  PutBlocksResult,
+  SpentBytes,
+} from '../../protocol/block-service.ts';
 import type { ChangeBatch } from '../../protocol/changes.ts';
 import type { BlockHash, CommitMark, Cursor, InodeId, NamespaceId, Version } from '../../protocol/ids.ts';
 import type { InodeState } from '../../protocol/inode-state.ts';
@@ -78,8 +84,8 @@ export class RemoteDrive implements Metadata, BlockService {
     return this.#blocks.have(namespace, hashes);
   }
 
-  put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>): Promise<PutBlocksResult> {
-    return this.#blocks.put(namespace, frames);
+  put(namespace: NamespaceId, frames: AsyncIterable<BlockFrame>, spent?: SpentBytes): Promise<PutBlocksResult> {
+    return this.#blocks.put(namespace, frames, spent);
   }
 
   get(namespace: NamespaceId, request: GetBlocksRequest, signal?: AbortSignal): AsyncIterable<BlockFrame> {

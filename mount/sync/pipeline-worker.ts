@@ -8,6 +8,7 @@ import { hashBlock } from '../../blockstore/hash.ts';
 import { asDriveError, DriveError } from '../../protocol/errors.ts';
 import { decodeManifest, encodeManifest } from '../../protocol/manifest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import { freeBytes } from '../../protocol/spent-memory.ts';
 import type { FromWorker, PassedError, PipelineTask, ToWorker } from './pipeline-messages.ts';
 
 /**
@@ -109,6 +110,10 @@ function frame(id: number, { path, block }: FrameTask): void {
   const { encoding, bytes } = encodeBlock(block.hash, plaintext);
   // What zstd returns may be part of memory that is not ours to give away.
   const own = encoding === 'raw' ? plaintext : new Uint8Array(bytes);
+  if (encoding === 'zstd') {
+    freeBytes(plaintext);
+    freeBytes(bytes);
+  }
   send({ type: 'framed', id, framed: { encoding, bytes: own } }, [own.buffer]);
 }
 

@@ -4,6 +4,7 @@ import { isDriveError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
 import { isHole, manifestHashes } from '../../protocol/manifest.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
+import { freeBytes } from '../../protocol/spent-memory.ts';
 import type { DrainSource } from '../content/content-store.ts';
 import type { DirtyContent } from '../replica/synced-tree.ts';
 import type { PlacedBlock } from './block-pipeline.ts';
@@ -120,7 +121,7 @@ export class Uploader {
         sentBytes += frame.length;
       }
     }
-    await this.#options.blocks.put(namespace, frames());
+    await this.#options.blocks.put(namespace, frames(), freeBytes);
     this.sentBlocks += sentBlocks;
     this.sentBytes += sentBytes;
   }

@@ -10,7 +10,7 @@ import { formatHttpDate, parseHttpDate, wholeSecondMs } from '../http-date.ts';
 import { mediaTypeOf } from '../media-type.ts';
 import { checkPreconditions } from '../preconditions.ts';
 import { Refusal } from '../refusal.ts';
-import { ResponseWriter } from '../response-writer.ts';
+import { ResponseWriter } from '../../response-writer.ts';
 
 /** GET and HEAD: a file's bytes or a range of them; of a collection a page that lists it. */
 export async function get(exchange: Exchange): Promise<void> {

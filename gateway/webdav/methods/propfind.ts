@@ -17,7 +17,7 @@ import type { Subject } from '../properties/live-properties.ts';
 import { lockDiscovery } from '../properties/lock-properties.ts';
 import type { PropertyName } from '../properties/property-name.ts';
 import { Refusal } from '../refusal.ts';
-import { ResponseWriter } from '../response-writer.ts';
+import { ResponseWriter } from '../../response-writer.ts';
 import { TreeView } from '../tree-view.ts';
 import { davNamespace } from '../xml-element.ts';
 import { parsePropfind } from './propfind-request.ts';

@@ -130,6 +130,19 @@ describe('a remote drive', () => {
     await vi.waitFor(() => expect(puts()).toHaveLength(2));
   });
 
+  test('tells when the bytes of a frame are sent, so that they can be freed', async () => {
+    const { drive, namespace } = ada;
+    const blocks = Array.from({ length: 8 }, () => randomBlock(300_000));
+    const kept = blocks.map(({ plaintext }) => Buffer.from(plaintext));
+    await drive.put(namespace, stream(blocks.map(({ frame }) => frame)), (bytes) => void bytes.fill(0));
+    expect(blocks.every(({ frame }) => frame.bytes.every((byte) => byte === 0))).toBe(true);
+    const file = newFile(namespace, 'sent', { manifest: manifestOf(...blocks) });
+    const { cursor } = await drive.commit(namespace, commitOf(file));
+    const request = { inode: file.inode, version: cursor as number as Version, hashes: blocks.map(({ hash }) => hash) };
+    const frames = await collectAll(drive.get(namespace, request));
+    expect(frames.map((frame) => Buffer.from(decodeBlock(frame)))).toEqual(kept);
+  });
+
   test('puts nothing at all', async () => {
     expect(await ada.drive.put(ada.namespace, stream([]))).toEqual({
       receivedBlocks: 0,

@@ -58,6 +58,22 @@ describe('BlockStore', () => {
     expect(objects.puts).toBe(1);
   });
 
+  it('is done with each frame, new or not, before a put ends: its memory may go then', async () => {
+    const { store } = makeBlockStore();
+    const blocks = plaintexts('s', 12, 100 * kib);
+    const hashes = blocks.map(hashBlock);
+    const expected = blocks.map((block) => Buffer.from(block));
+    await store.put(framesOf(blocks.slice(0, 3).map((block) => Buffer.from(block))));
+    let spent = 0;
+    await store.put(framesOf(blocks), undefined, (bytes) => {
+      spent += 1;
+      bytes.fill(0);
+    });
+    expect(spent).toBe(blocks.length);
+    const frames = await collect(store.get(hashes));
+    frames.forEach((frame, index) => expect(expected[index]?.equals(decodeBlock(frame))).toBe(true));
+  });
+
   it('closes a pack at its target size', async () => {
     const { store, objects } = makeBlockStore();
     const blocks = Array.from({ length: 40 }, (_, index) => seededBytes(`c${index}`, limits.blockBytesMax));

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { DriveError } from '../../protocol/errors.ts';
+import { DriveError } from '../protocol/errors.ts';
 
 /** Text gathered before it is handed to the socket. */
 const pendingCharactersMax = 64 * 1024;
@@ -21,9 +21,13 @@ export class ResponseWriter {
     if (this.#pending.length >= pendingCharactersMax) await this.#flush();
   }
 
-  async bytes(bytes: Uint8Array): Promise<void> {
-    if (this.#response.write(bytes)) return;
-    await this.#drained();
+  /** `sent` hears of the bytes once the network has taken them and nobody here looks at them any more. */
+  async bytes(bytes: Uint8Array, sent?: (bytes: Uint8Array) => void): Promise<void> {
+    // After a failed write they may still be in the hands of the network.
+    const isRoomLeft = this.#response.write(bytes, (error) => {
+      if (error === undefined || error === null) sent?.(bytes);
+    });
+    if (!isRoomLeft) await this.#drained();
   }
 
   async end(): Promise<void> {
