@@ -21,6 +21,8 @@ export interface MountProcessOptions {
   readonly cacheDirectory: (namespace: NamespaceId) => string;
   readonly cacheBytesMax: number;
   readonly syncMode: 'local' | 'remote';
+  /** How long an fsync waits for the server in mode `remote`. */
+  readonly syncTimeoutMs: number;
   /** Folder of control sockets. */
   readonly running: string;
   /** Folder in which the names of namespaces are remembered, for a start without the server. */
@@ -48,6 +50,7 @@ export async function runMount(options: MountProcessOptions): Promise<void> {
       notifications: (listener) => new RemoteNotifications({ server, listener, ...environment }),
       cacheBytesMax: options.cacheBytesMax,
       syncMode: options.syncMode,
+      timings: { committedMs: options.syncTimeoutMs },
       ...environment,
       logger: pino({ level: 'warn' }, pino.destination({ fd: 2, sync: false })),
     });

@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { askMount } from '../control-client.ts';
 import { withDrainProgress } from '../drain-progress.ts';
 import { placesFor } from '../places.ts';
 import { RunningMounts } from '../running-mounts.ts';
+import { parseSeconds } from '../seconds.ts';
 
 const answerMarginMs = 5_000;
 
@@ -20,11 +21,4 @@ export function drainCommand(): Command {
         askMount(mount.socket, { method: 'drain', timeoutMs }, timeoutMs + answerMarginMs),
       );
     });
-}
-
-/** Reads a positive number of seconds; for commander. */
-export function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!(seconds > 0)) throw new InvalidArgumentError('it takes a number of seconds above 0');
-  return seconds;
 }

@@ -6,6 +6,7 @@ import { parseByteSize } from '../byte-size.ts';
 import { MountChild } from '../mount-child.ts';
 import { Logins } from '../logins.ts';
 import { printLine } from '../output.ts';
+import { parseSeconds } from '../seconds.ts';
 import { placesFor } from '../places.ts';
 
 interface MountOptions {
@@ -14,6 +15,7 @@ interface MountOptions {
   readonly cache?: string;
   readonly cacheSize: string;
   readonly sync: 'local' | 'remote';
+  readonly syncTimeout: number;
   readonly foreground?: boolean;
 }
 
@@ -31,6 +33,7 @@ export function mountCommand(): Command {
         .choices(['local', 'remote'])
         .default('local'),
     )
+    .option('--sync-timeout <seconds>', 'with --sync remote, how long fsync waits for the server', parseSeconds, 60)
     .option('--foreground', 'stay in the foreground until unmounted')
     .addHelpText('before', 'Example:\n  holdfast mount ~/Drive --cache-size 50GiB\n')
     .action(async (directory: string, options: MountOptions) => {
@@ -58,6 +61,7 @@ export function mountCommand(): Command {
             : resolve(options.cache),
         cacheBytesMax: parseByteSize(options.cacheSize),
         syncMode: options.sync,
+        syncTimeoutMs: Math.ceil(options.syncTimeout * 1000),
         running: places.running,
         remembered: places.mounts,
       });
@@ -67,6 +71,7 @@ export function mountCommand(): Command {
 /** The same options, as arguments for the process that mounts. */
 function argumentsOf(options: MountOptions): string[] {
   const args = ['--cache-size', options.cacheSize, '--sync', options.sync];
+  args.push('--sync-timeout', String(options.syncTimeout));
   if (options.server !== undefined) args.push('--server', options.server);
   if (options.namespace !== undefined) args.push('--namespace', options.namespace);
   if (options.cache !== undefined) args.push('--cache', options.cache);

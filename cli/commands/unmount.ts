@@ -3,7 +3,7 @@ import { askMount } from '../control-client.ts';
 import { withDrainProgress } from '../drain-progress.ts';
 import { placesFor } from '../places.ts';
 import { RunningMounts } from '../running-mounts.ts';
-import { parseSeconds } from './drain.ts';
+import { parseSeconds } from '../seconds.ts';
 
 const answerMarginMs = 30_000;
 

@@ -6,6 +6,6 @@ export interface SyncHints {
   changed(): void;
   /** A file that was written to was closed: its content is likely to be whole. */
   contentClosed(ino: Ino): void;
-  /** Resolves when all that is dirty of `ino` at the time of the call is committed. */
+  /** Resolves when all that is dirty of `ino` at the time of the call is committed; throws `timeout` if that takes too long. */
   committed(ino: Ino, signal: AbortSignal): Promise<void>;
 }

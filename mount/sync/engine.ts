@@ -126,18 +126,11 @@ export class SyncEngine {
 
   /** Resolves when nothing is dirty; throws `timeout` if that takes longer. Nothing waits for files to be closed meanwhile. */
   async drain(timeoutMs: number): Promise<void> {
-    const ended = new AbortController();
-    const late = this.#options.clock.sleep(timeoutMs, ended.signal).then(
-      () => new DriveError('timeout', this.#explainDelay()),
-      () => undefined,
+    await this.#within(
+      timeoutMs,
+      (signal) => this.#until(() => this.#isClean(), signal),
+      () => this.#explainDelay(),
     );
-    try {
-      const done = this.#until(() => this.#isClean(), ended.signal);
-      const error = await Promise.race([done.then(() => undefined), late]);
-      if (error !== undefined) throw error;
-    } finally {
-      ended.abort();
-    }
   }
 
   /** Resolves when all that is dirty at the time of the call is acknowledged by the server. */
@@ -145,10 +138,16 @@ export class SyncEngine {
     await this.#until(() => this.#isClean(), signal);
   }
 
-  /** Resolves when all that is dirty of `ino` at the time of the call is committed. */
+  /** Resolves when all that is dirty of `ino` at the time of the call is committed; throws `timeout` if that takes too long. */
   async committed(ino: Ino, signal: AbortSignal): Promise<void> {
+    const { tree } = this.#options;
+    const { committedMs } = this.#timings;
     this.#closed.add(ino);
-    await this.#until(() => this.#options.tree.isCommitted(ino), signal);
+    await this.#within(
+      committedMs,
+      (ended) => this.#until(() => tree.isCommitted(ino), AbortSignal.any([signal, ended])),
+      () => `${tree.pathOf(ino) ?? 'the file'} is not on the server after ${committedMs} ms: ${this.#explainDelay()}`,
+    );
   }
 
   status(): SyncStatus {
@@ -179,6 +178,21 @@ export class SyncEngine {
     const { entries } = this.#options.tree.dirtySummary();
     const why = this.#whyWaiting();
     return `${entries} changes are not uploaded yet${why === null ? '' : ` (${why})`}; they are kept, and uploading goes on`;
+  }
+
+  /** Runs `work`, and throws `timeout` with what `explain` says if it takes longer; its signal aborts then. */
+  async #within(timeoutMs: number, work: (signal: AbortSignal) => Promise<void>, explain: () => string): Promise<void> {
+    const ended = new AbortController();
+    const late = this.#options.clock.sleep(timeoutMs, ended.signal).then(
+      () => new DriveError('timeout', explain()),
+      () => undefined,
+    );
+    try {
+      const error = await Promise.race([work(ended.signal).then(() => undefined), late]);
+      if (error !== undefined) throw error;
+    } finally {
+      ended.abort();
+    }
   }
 
   async #until(isDone: () => boolean, signal: AbortSignal | undefined): Promise<void> {

@@ -39,6 +39,8 @@ export interface SyncTimings {
   readonly retryMsMax: number;
   /** So often something that the server refused for good is tried again. */
   readonly refusedMs: number;
+  /** So long at most an fsync waits for the server. */
+  readonly committedMs: number;
   readonly operationsMax: number;
 }
 
@@ -52,6 +54,7 @@ export const defaultSyncTimings: SyncTimings = {
   retryMsMin: 200,
   retryMsMax: 30_000,
   refusedMs: 30_000,
+  committedMs: 60_000,
   operationsMax: 5_000,
 };
 

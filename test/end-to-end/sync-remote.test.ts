@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { once } from 'node:events';
+import { open, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { davGet } from './dav-fetch.ts';
@@ -8,6 +10,8 @@ import { skipLoudly, whyNoMount } from './requirements.ts';
 import { Stand, type Device } from './stand.ts';
 
 const password = 'a long password';
+/** Of the system call, as proc_pid_syscall(5) tells it. */
+const fsyncNumber = process.arch === 'arm64' ? '82' : '74';
 
 describe.skipIf(skipLoudly('fsync to the server', whyNoMount()))('fsync on a mount with --sync remote', () => {
   let stand: Stand;
@@ -56,6 +60,46 @@ describe.skipIf(skipLoudly('fsync to the server', whyNoMount()))('fsync on a mou
       expect((await davGet(stand.url, 'ada', password, 'late.txt')).body.toString()).toBe('late');
     } finally {
       await file.close();
+    }
+  }, 120_000);
+
+  test('gives up with ETIMEDOUT when the server stays away, and the file goes up later all the same', async () => {
+    await a.unmount();
+    await a.mount('--sync', 'remote', '--sync-timeout', '1.5');
+    line.cut();
+    await eventually(async () => expect((await a.status()).connected).toBe(false));
+    const file = await open(a.path('kept.txt'), 'w');
+    try {
+      await file.write('kept');
+      const startMs = performance.now();
+      await expect(file.sync()).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+      expect(performance.now() - startMs).toBeGreaterThan(1_400);
+      expect((await a.status()).dirtyEntries).toBeGreaterThan(0);
+      line.heal();
+      await a.drain(60);
+      expect((await davGet(stand.url, 'ada', password, 'kept.txt')).body.toString()).toBe('kept');
+    } finally {
+      line.heal();
+      await file.close();
+    }
+  }, 120_000);
+
+  test('can be interrupted while it waits', async () => {
+    line.cut();
+    await eventually(async () => expect((await a.status()).connected).toBe(false));
+    const child = spawn('dd', ['if=/dev/zero', `of=${a.path('stopped.bin')}`, 'bs=4k', 'count=1', 'conv=fsync']);
+    try {
+      await eventually(async () => {
+        expect((await readFile(`/proc/${child.pid}/syscall`, 'utf8')).split(' ')[0]).toBe(fsyncNumber);
+      });
+      const ended = once(child, 'exit');
+      const startMs = performance.now();
+      child.kill('SIGINT');
+      expect((await ended)[1]).toBe('SIGINT');
+      expect(performance.now() - startMs).toBeLessThan(1_000);
+    } finally {
+      child.kill('SIGKILL');
+      line.heal();
     }
   }, 120_000);
 });
