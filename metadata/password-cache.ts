@@ -17,24 +17,43 @@ export class PasswordCache {
   readonly #callers = new LRUCache<string, { readonly caller: Caller; readonly expiresMs: number }>({
     max: entriesMax,
   });
+  /** Under way. */
+  readonly #checks = new Map<string, Promise<Caller>>();
 
   constructor(clock: Clock, randomness: Randomness) {
     this.#clock = clock;
     this.#key = randomness.bytes(32);
   }
 
-  get(name: string, password: string): Caller | undefined {
-    const found = this.#callers.get(this.#keyOf(name, password));
-    return found !== undefined && found.expiresMs > this.#clock.nowMs() ? found.caller : undefined;
+  /**
+   * Whose name and password these are: remembered, or found by `verify`. All who ask while it runs share what it finds or
+   * throws, since a client with eight requests under way would have it computed for each, and each takes 32 MiB.
+   */
+  async caller(name: string, password: string, verify: () => Promise<Caller>): Promise<Caller> {
+    const key = this.#keyOf(name, password);
+    const known = this.#callers.get(key);
+    if (known !== undefined && known.expiresMs > this.#clock.nowMs()) return known.caller;
+    return this.#checks.get(key) ?? this.#check(key, verify);
   }
 
-  remember(name: string, password: string, caller: Caller): void {
-    this.#callers.set(this.#keyOf(name, password), { caller, expiresMs: this.#clock.nowMs() + lifetimeMs });
-  }
-
-  /** Forgets all that would let `user` in. */
+  /** Forgets all that would let `user` in; nobody joins a check that began before. */
   forget(user: Caller['user']): void {
+    this.#checks.clear();
     for (const [key, entry] of this.#callers) if (entry.caller.user === user) this.#callers.delete(key);
+  }
+
+  #check(key: string, verify: () => Promise<Caller>): Promise<Caller> {
+    const check = verify()
+      .then((caller) => {
+        const isCurrent = this.#checks.get(key) === check;
+        if (isCurrent) this.#callers.set(key, { caller, expiresMs: this.#clock.nowMs() + lifetimeMs });
+        return caller;
+      })
+      .finally(() => {
+        if (this.#checks.get(key) === check) this.#checks.delete(key);
+      });
+    this.#checks.set(key, check);
+    return check;
   }
 
   #keyOf(name: string, password: string): string {

@@ -71,11 +71,7 @@ export class SqlAccounts implements Accounts {
   async verifyBasic(name: string, password: string): Promise<Caller> {
     const caller = await this.#bySecret(password, 'app');
     if (caller?.userName === name) return caller;
-    const known = this.#cache.get(name, password);
-    if (known !== undefined) return known;
-    const verified = await this.verifyPassword(name, password);
-    this.#cache.remember(name, password, verified);
-    return verified;
+    return this.#cache.caller(name, password, () => this.verifyPassword(name, password));
   }
 
   async verifyToken(token: string): Promise<Caller> {
