@@ -39,6 +39,9 @@ describe.skipIf(skipLoudly('a mount without its server', whyNoMount()))('a mount
     await eventually(async () => expect(await a.status()).toMatchObject({ connected: false }));
     expect((await a.status()).dirtyEntries).toBeGreaterThan(0);
 
+    const late = holdfast(a.home, ['drain', a.mountpoint, '--timeout', '1']);
+    await expect(late).rejects.toThrow(/ended with 75[^]*changes are not uploaded yet .*; they are kept/);
+
     await stand.startServer();
     await a.drain(60);
     const onServer = async (path: string) => (await davGet(stand.url, 'ada', password, path)).body.toString();

@@ -7,6 +7,8 @@ export class TcpProxy {
   readonly #delayMs: number;
   readonly #sockets = new Set<Socket>();
   #cut = false;
+  #forwardedBytes = 0;
+  #stall: { readonly atBytes: number; readonly reached: () => void } | undefined;
 
   private constructor(server: Server, target: { host: string; port: number }, delayMs: number) {
     this.#server = server;
@@ -37,6 +39,24 @@ export class TcpProxy {
     this.#cut = false;
   }
 
+  /** Bytes that went towards the target so far. */
+  get forwardedBytes(): number {
+    return this.#forwardedBytes;
+  }
+
+  /** Lets `byteLength` more bytes through towards the target, give or take what a socket reads at once, and resolves when they are: from then on none. */
+  stallAfter(byteLength: number): Promise<void> {
+    return new Promise((reached) => {
+      this.#stall = { atBytes: this.#forwardedBytes + byteLength, reached };
+    });
+  }
+
+  /** Connections made from now on work again; those that hang are cut. */
+  endStall(): void {
+    this.#stall = undefined;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -48,6 +68,13 @@ export class TcpProxy {
       return;
     }
     const far = connect(this.#target);
+    near.on('data', (bytes) => {
+      this.#forwardedBytes += bytes.length;
+      if (this.#stall === undefined || this.#forwardedBytes < this.#stall.atBytes) return;
+      near.unpipe(far);
+      near.pause();
+      this.#stall.reached();
+    });
     for (const [from, to] of [
       [near, far],
       [far, near],
