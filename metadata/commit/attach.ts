@@ -83,7 +83,8 @@ async function link(work: Work, operation: LinkOperation): Promise<Outcome> {
   const place = { parent: directory, name: operation.name };
   const occupant = await occupantOf(work, await work.tree.child(place), node);
   const verdict = arriveRule({ occupant, cycle: false });
-  return verdict === 'already' ? applied : put(work, node, place, verdict === 'copy', restored);
+  if (verdict === 'already') return arrivedAt(node, place, restored);
+  return put(work, node, place, verdict === 'copy', restored);
 }
 
 async function move(work: Work, operation: MoveOperation): Promise<Outcome> {
@@ -98,7 +99,8 @@ async function move(work: Work, operation: MoveOperation): Promise<Outcome> {
     await putBack(work, node, operation.from);
     return { type: 'refused', reason: 'cycle' };
   }
-  return verdict === 'already' ? applied : put(work, node, place, verdict === 'copy', restored);
+  if (verdict === 'already') return arrivedAt(node, place, restored);
+  return put(work, node, place, verdict === 'copy', restored);
 }
 
 /** Gives the name, or the name of a conflicted copy where it is taken. */
@@ -106,7 +108,12 @@ async function put(work: Work, node: Node, place: Place, taken: boolean, restore
   const free = taken ? await freePlace(work, place) : place;
   await work.tree.attach(node, free);
   if (taken) return { type: 'conflictedCopy', inode: node.inode, place: free };
-  return restored ? { type: 'restored', inode: node.inode, place: free } : applied;
+  return arrivedAt(node, free, restored);
+}
+
+/** What stands in a folder that had to be brought back stands elsewhere than asked for, or is to be shown again there. */
+function arrivedAt(node: Node, place: Place, restored: boolean): Outcome {
+  return restored ? { type: 'restored', inode: node.inode, place } : applied;
 }
 
 /** Where a move was refused, the old name is given back: to the root if its folder has come to stand below it. */

@@ -22,9 +22,10 @@ export interface Work {
 
 export const applied: Outcome = { type: 'applied' };
 
-/** A directory that entries can be put into. `restored`: it, or what stands for it, had been removed. */
+/** A directory that entries can be put into. */
 export interface UsableDirectory {
   readonly directory: InodeId;
+  /** What was asked for had been removed, and is back or is another directory now. */
   readonly restored: boolean;
 }
 
@@ -43,7 +44,12 @@ export async function usableDirectory(work: Work, wanted: InodeId): Promise<Usab
   }
   let parent = work.tree.isAlive(at) ? at.inode : work.tree.root;
   for (const node of chain.reverse()) parent = await restoreDirectory(work, node, parent);
-  return { directory: parent, restored: chain.length > 0 };
+  return { directory: parent, restored: chain.length > 0 || (parent !== wanted && !isMadeHere(work, wanted)) };
+}
+
+/** A folder made by the same commit that serves as another one was merged: who asked is told so by its own outcome. */
+function isMadeHere(work: Work, inode: InodeId): boolean {
+  return work.operations.some((operation) => operation.type === 'create' && operation.inode === inode);
 }
 
 /** Puts a removed directory back below `parent`, unless a directory stands there by now: that one serves instead. */

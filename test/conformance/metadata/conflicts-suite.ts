@@ -171,11 +171,14 @@ export function conflictsSuite(engine: Engine): void {
       const gone = await drive.makeFolder('docs');
       await drive.commit(unlink(drive.root, 'docs', gone));
       const docs = await drive.makeFolder('docs');
-      const late = file(gone, 'late');
-      const { outcomes, corrections } = await drive.commit(late);
-      expect(outcomes).toEqual([{ type: 'restored', inode: late.inode, place: { parent: docs, name: 'late' } }]);
+      const [late, later] = [file(gone, 'late'), file(gone, 'later')];
+      const { outcomes, corrections } = await drive.commit(late, later);
+      expect(outcomes).toEqual([
+        { type: 'restored', inode: late.inode, place: { parent: docs, name: 'late' } },
+        { type: 'restored', inode: later.inode, place: { parent: docs, name: 'later' } },
+      ]);
       expect(corrections).toContainEqual({ type: 'inodeGone', inode: gone });
-      expect(await drive.paths()).toEqual(['docs/', 'docs/late']);
+      expect(await drive.paths()).toEqual(['docs/', 'docs/late', 'docs/later']);
     });
 
     it('keeps a folder that is to go when a restored file needs it', async () => {
