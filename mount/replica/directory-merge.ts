@@ -3,6 +3,7 @@ import { conflictedCopyName } from '../../protocol/names.ts';
 import type { LocalPlace } from './dentry-table.ts';
 import type { InvalidationSet } from './invalidation-set.ts';
 import type { Ino } from './local-inode.ts';
+import type { RemoteChanges } from './remote-changes.ts';
 import type { ReplicaState } from './replica-state.ts';
 
 /**
@@ -11,6 +12,7 @@ import type { ReplicaState } from './replica-state.ts';
  */
 export function mergeDirectory(
   state: ReplicaState,
+  remote: RemoteChanges,
   stale: InvalidationSet,
   merged: Ino,
   into: Ino,
@@ -22,10 +24,9 @@ export function mergeDirectory(
   for (const name of names) moveEntry(state, stale, { parent: merged, name }, into);
   for (const other of state.dentries.namesOf(merged)) {
     if (place !== null && other.parent === place.parent && other.name === place.name) continue;
-    const dirty = state.places.get(other);
-    state.setVisible(other, dirty?.remote ?? null);
+    // What the server has there may be a directory that stands elsewhere since, as after an exchange.
+    remote.show(other, state.places.get(other)?.remote ?? null);
     state.placeChanged(other);
-    stale.entry(other);
   }
   state.dirty.delete(merged);
   stale.attributes(into);

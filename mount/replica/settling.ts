@@ -94,7 +94,7 @@ export class Settling {
     const into = this.#remote.ensure(survivor);
     if (into === step.mark.ino) return;
     this.#merged.set(step.mark.ino, into);
-    mergeDirectory(this.#state, this.#stale, step.mark.ino, into, step.mark.place);
+    mergeDirectory(this.#state, this.#remote, this.#stale, step.mark.ino, into, step.mark.place);
   }
 
   #content({ operation, outcome, mark }: Step): void {
