@@ -3,13 +3,14 @@ import { SimulationFailure, simulate } from './simulation.ts';
 
 /**
  * `npm run simulate -- --runs N --seed S`: runs seeds S to S+N-1 and stops at the first that fails, with its log.
- * `--seed S --runs 1 --log` replays one.
+ * `--seed S --runs 1 --log` replays one. With `--refusals` the server refuses some changes, and a seed means another run.
  */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     log: { type: 'boolean', default: false },
+    refusals: { type: 'boolean', default: false },
   },
 });
 
@@ -20,7 +21,7 @@ let written = 0;
 let conflicts = 0;
 for (let seed = first; seed < first + runs; seed += 1) {
   try {
-    const result = await simulate(seed);
+    const result = await simulate(seed, { refusals: values.refusals });
     written += result.written;
     conflicts += result.conflicts;
     if (values.log) console.log(result.log.join('\n'));
@@ -28,7 +29,9 @@ for (let seed = first; seed < first + runs; seed += 1) {
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
     console.error(error.log.join('\n'));
-    console.error(`\n${error.message}\n\nagain with: npm run simulate -- --runs 1 --seed ${seed}`);
+    console.error(
+      `\n${error.message}\n\nagain with: npm run simulate -- --runs 1 --seed ${seed}${values.refusals ? ' --refusals' : ''}`,
+    );
     process.exitCode = 1;
     break;
   }

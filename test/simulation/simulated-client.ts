@@ -49,7 +49,7 @@ export class SimulatedClient {
 
   /** Ends the process without warning and starts another: what was not committed to the local database is lost. */
   killAndRestart(): void {
-    const { isCut, lossProbability } = this.network;
+    const { isCut, lossProbability, refuses } = this.network;
     this.network.isDead = true;
     this.#unsubscribe();
     void this.engine.stop().catch(() => undefined);
@@ -57,6 +57,7 @@ export class SimulatedClient {
     ({ network: this.network, replica: this.replica, content: this.content, engine: this.engine } = this.#boot());
     this.network.isCut = isCut;
     this.network.lossProbability = lossProbability;
+    this.network.refuses = refuses;
   }
 
   connect(isConnected: boolean): void {

@@ -1,6 +1,7 @@
 import type { BlockService } from '../../protocol/block-service.ts';
 import type { Clock } from '../../protocol/environment.ts';
 import { DriveError } from '../../protocol/errors.ts';
+import type { InodeId } from '../../protocol/ids.ts';
 import type { Metadata } from '../../protocol/metadata.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
@@ -9,6 +10,8 @@ export class SimulatedNetwork {
   isCut = false;
   /** How often a request or a reply is lost while the way is not cut. */
   lossProbability = 0;
+  /** The inodes about which the server takes no change from this client: it refuses every commit that has one. */
+  refuses: (inode: InodeId) => boolean = () => false;
   /** Ends with the client that it serves: nothing gets through any more. */
   isDead = false;
   readonly #clock: Clock;
@@ -29,7 +32,12 @@ export class SimulatedNetwork {
   metadata(server: Metadata): Pick<Metadata, 'commit' | 'changes' | 'manifest'> {
     const leg = () => this.#leg();
     return {
-      commit: (namespace, request) => this.call(() => server.commit(namespace, request)),
+      commit: (namespace, request) =>
+        this.call(async () => {
+          const isRefused = request.operations.some(({ inode }) => this.refuses(inode));
+          if (isRefused) throw new DriveError('quotaExceeded', 'the drive is full');
+          return server.commit(namespace, request);
+        }),
       manifest: (namespace, inode, version) => this.call(() => server.manifest(namespace, inode, version)),
       changes: async function* (namespace, after, upTo) {
         await leg();

@@ -29,10 +29,16 @@ export class SimulationFailure extends Error {
   }
 }
 
+/** What goes wrong in a run besides lost messages, cut connections and killed clients. */
+export interface SimulatedWorld {
+  /** The server takes no change of some inodes from some clients, as beyond a quota. */
+  readonly refusals: boolean;
+}
+
 const clientNames = ['ada', 'ben', 'cyd'];
 
 /** One run: three clients, one server, and everything that may go wrong between them. Throws `SimulationFailure`. */
-export async function simulate(seed: number): Promise<SimulationResult> {
+export async function simulate(seed: number, world: SimulatedWorld = { refusals: false }): Promise<SimulationResult> {
   const log: string[] = [];
   const time = new VirtualTime();
   const random = new SeededRandom(seed);
@@ -42,7 +48,7 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   try {
     const oracle = new Oracle(server);
     server.store.notifications.subscribe(({ cursor }) => write(`server is at ${cursor}`));
-    await time.run(live(clients, { time, random, oracle }, write));
+    await time.run(live(clients, { time, random, oracle, world }, write));
     await time.run(heal(clients, time));
     const conflicts = await check(clients, server, oracle, write);
     const logHash = createHash('sha256').update(log.join('\n')).digest('hex');
@@ -69,6 +75,7 @@ interface Tools {
   readonly time: VirtualTime;
   readonly random: SeededRandom;
   readonly oracle: Oracle;
+  readonly world: SimulatedWorld;
 }
 
 async function live(clients: readonly SimulatedClient[], tools: Tools, log: (line: string) => void): Promise<void> {
@@ -77,6 +84,10 @@ async function live(clients: readonly SimulatedClient[], tools: Tools, log: (lin
       const random = tools.random.fork();
       const user = new User(client, { ...tools, random: random.fork() }, log);
       client.network.lossProbability = random.pick([0, 0.05, 0.2]) ?? 0;
+      if (tools.world.refusals) {
+        const refusedIds = random.pick(['', '', '0', '0123', '02468ace']) ?? '';
+        client.network.refuses = (inode) => refusedIds.includes(inode.slice(-1));
+      }
       client.onDrained = (ino) => {
         const file = client.content.file(ino);
         if (file !== undefined && file.dirty.isEmpty) tools.oracle.drained(tokensIn(file.bytes));
@@ -104,6 +115,7 @@ async function kill(client: SimulatedClient, oracle: Oracle, log: (line: string)
 async function heal(clients: readonly SimulatedClient[], time: VirtualTime): Promise<void> {
   for (const client of clients) {
     client.network.lossProbability = 0;
+    client.network.refuses = () => false;
     client.connect(true);
   }
   for (const client of clients) await client.engine.drain(600_000);
