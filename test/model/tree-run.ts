@@ -12,6 +12,7 @@ import type { Replica } from '../../mount/replica/replica.ts';
 import { ReferenceRules } from './reference-rules.ts';
 import { ReferenceTree } from './reference-tree.ts';
 import type { Place, ReferenceInode, View } from './reference-tree.ts';
+import { goodNames } from './tree-steps.ts';
 import type { PlacePick, TreeStep } from './tree-steps.ts';
 
 const namespace = 'ab'.repeat(16) as NamespaceId;
@@ -299,6 +300,9 @@ export class TreeRun {
     for (const { parent, name } of this.#tree.placesOf(inode)) {
       expect(this.#replica.lookup(parent, name)?.ino).toBe(ino);
       if (inode.kind === 'directory') expect(this.#replica.parentOf(ino)).toBe(parent);
+    }
+    for (const name of goodNames) {
+      if (!inode.entries.has(name)) expect(this.#replica.lookup(ino, name)).toBeUndefined();
     }
     const xattrs = this.#replica
       .xattrNames(ino)

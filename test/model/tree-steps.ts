@@ -5,7 +5,8 @@ import { limits } from '../../protocol/limits.ts';
 const pick = fc.nat(9_999);
 
 /** Few names, so that they meet; names of one look, of other case, and of the greatest length are different names. */
-const goodName = fc.constantFrom('a', 'b', 'A', 'é', 'e\u0301', 'n'.repeat(limits.nameBytesMax));
+export const goodNames = ['a', 'b', 'A', 'é', 'e\u0301', 'n'.repeat(limits.nameBytesMax)] as const;
+const goodName = fc.constantFrom(...goodNames);
 const badName = fc.constantFrom('', '.', '..', 'a/b', 'a\0', '\ud800', 'n'.repeat(256), 'ä'.repeat(128));
 const name = fc.oneof({ weight: 20, arbitrary: goodName }, { weight: 1, arbitrary: badName });
 
