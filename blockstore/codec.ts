@@ -30,6 +30,11 @@ function outputBytes(blockLength: number): number {
   return Math.max(constants.Z_MIN_CHUNK, blockLength + 1);
 }
 
+/** As `outputBytes`, for what cannot be compressed and gets longer by that: ZSTD_COMPRESSBOUND in zstd.h. */
+function compressedOutputBytes(blockLength: number): number {
+  return outputBytes(blockLength + (blockLength >> 8) + 64);
+}
+
 /** Frees what zstd returned along with the room for more that it had asked for; a small one is part of a buffer that others use. */
 function freeOutput({ buffer }: Uint8Array): void {
   if (buffer.byteLength > Buffer.poolSize) freeBytes(new Uint8Array(buffer));
@@ -52,7 +57,7 @@ export function checkBlockLength(length: number): void {
 export function encodeBlock(hash: BlockHash, plaintext: Uint8Array): BlockFrame {
   checkBlockLength(plaintext.length);
   const { length } = plaintext;
-  const compressed = zstdCompressSync(plaintext, { ...compressOptions, chunkSize: outputBytes(length) });
+  const compressed = zstdCompressSync(plaintext, { ...compressOptions, chunkSize: compressedOutputBytes(length) });
   const saves = compressed.length <= length * (1 - savedShareMin);
   // A copy, which keeps only what it needs.
   const bytes = saves ? Buffer.from(compressed) : plaintext;

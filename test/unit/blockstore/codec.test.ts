@@ -7,7 +7,29 @@ import { limits } from '../../../protocol/limits.ts';
 import { frameOf } from './make-block-store.ts';
 import { seededBytes, seededText } from './seeded-bytes.ts';
 
+function times(count: number, work: () => void): void {
+  for (let index = 0; index < count; index += 1) work();
+}
+
+/** By how many bytes `work` lets memory outside of V8's heap grow. */
+function growthOf(work: () => void): number {
+  const before = process.memoryUsage().arrayBuffers;
+  work();
+  return process.memoryUsage().arrayBuffers - before;
+}
+
 describe('block codec', () => {
+  it('leaves no memory behind that it worked in, whether a block can be compressed or not', () => {
+    const length = 512 * 1024;
+    for (const plaintext of [seededBytes('noise', length), seededText('words', length)]) {
+      const frame = frameOf(plaintext);
+      const own = frame.encoding === 'zstd' ? frame.bytes.length : 0;
+      const count = 20;
+      expect(growthOf(() => times(count, () => encodeBlock(frame.hash, plaintext)))).toBeLessThan(count * own + length);
+      expect(growthOf(() => times(count, () => verifyBlock(frame)))).toBeLessThan(length);
+    }
+  });
+
   it('gives back every plaintext (property)', () => {
     const plaintext = fc.oneof(
       fc.uint8Array({ minLength: 1, maxLength: 5_000 }),
