@@ -15,9 +15,9 @@ export interface RealTreeFindings {
   readonly rcloneCheck: { readonly code: number | null; readonly summary: string };
   readonly insertedByte: { readonly blocks: number; readonly bytes: number; readonly hashAgrees: boolean };
   readonly copyBlocks: number;
-  /** Peak resident memory in MB (10^6 bytes): of the server phase by phase, of A while it writes, of B while it reads. */
+  /** Peak resident memory in MB (10^6 bytes): of the server phase by phase, of A while it writes, of B while it reads, and of each after that. */
   readonly serverPeakMb: Readonly<Record<'upload' | 'compare' | 'webdav' | 'insert' | 'copy', number>>;
-  readonly mountPeakMb: { readonly write: number; readonly read: number };
+  readonly mountPeakMb: Readonly<Record<'write' | 'read' | 'laterA' | 'laterB', number>>;
 }
 
 const password = 'correct horse battery staple';
@@ -54,6 +54,8 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
     const insert = await takePeak(serverPid);
     const copyBlocks = await copyTree(a);
     const copy = await takePeak(serverPid);
+    const laterA = await takePeak(a.process.child.pid ?? 0);
+    const laterB = await takePeak(b.process.child.pid ?? 0);
     await a.unmount();
     await b.unmount();
     return {
@@ -66,7 +68,7 @@ export async function runRealTree(bigBytes: number, storage?: ServerStorage): Pr
       insertedByte,
       copyBlocks,
       serverPeakMb: { upload, compare, webdav, insert, copy },
-      mountPeakMb: { write, read },
+      mountPeakMb: { write, read, laterA, laterB },
     };
   } finally {
     await stand.close();
