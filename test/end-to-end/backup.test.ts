@@ -3,12 +3,11 @@ import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { HoldfastProcess, program, runCommand } from './process.ts';
-import { Stand } from './stand.ts';
-
-const password = 'a long password';
+import type { Stand } from './stand.ts';
 
 /** The order that docs/OPERATIONS.md gives: database, then packs, while the server works on. */
 describe('a backup of a running server', () => {
@@ -18,8 +17,7 @@ describe('a backup of a running server', () => {
   let restored: HoldfastProcess | undefined;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
+    ({ stand } = await openAdasStand({}));
     await put('kept.bin', kept);
     const data = join(stand.directory, 'data');
     backup = join(stand.directory, 'backup');

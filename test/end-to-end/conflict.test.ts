@@ -1,8 +1,9 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TcpProxy } from '../faults/tcp-proxy.ts';
+import type { TcpProxy } from '../faults/tcp-proxy.ts';
+import { openAdasStand } from './adas-stand.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { eventually } from './eventually.ts';
 
 describe.skipIf(skipLoudly('edits while cut off', whyNoMount()))('two mounts edit one file while B is cut off', () => {
@@ -12,19 +13,10 @@ describe.skipIf(skipLoudly('edits while cut off', whyNoMount()))('two mounts edi
   let b: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', 'a long password');
-    line = await TcpProxy.open('127.0.0.1', Number(new URL(stand.url).port));
-    a = await stand.device('ada', 'a long password', 'a');
-    b = await stand.device('ada', 'a long password', 'b', line.url);
-    await a.mount();
-    await b.mount();
+    ({ stand, a, b, line } = await openAdasStand({ a: 'direct', b: 'byLine' }));
   });
 
-  afterAll(async () => {
-    await stand?.close();
-    await line?.close();
-  });
+  afterAll(() => stand?.close());
 
   test('both contents exist on both mounts afterwards, one as a conflicted copy, and the status says so', async () => {
     await writeFile(a.path('report.txt'), 'first');

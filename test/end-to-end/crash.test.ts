@@ -1,8 +1,9 @@
 import { open, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand } from './adas-stand.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { diffTrees } from './tree-facts.ts';
 
 const fileBytes = 300_000;
@@ -42,12 +43,7 @@ describe.skipIf(skipLoudly('crashes', whyNoMount()))('kill -9 during a copy', ()
   let b: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', 'a long password');
-    a = await stand.device('ada', 'a long password', 'a');
-    b = await stand.device('ada', 'a long password', 'b');
-    await a.mount();
-    await b.mount();
+    ({ stand, a, b } = await openAdasStand({ a: 'direct', b: 'direct' }));
   });
 
   afterAll(() => stand?.close());

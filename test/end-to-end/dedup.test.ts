@@ -1,8 +1,9 @@
 import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand } from './adas-stand.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { hashFile, writeRandomFile } from './tree-facts.ts';
 
 const fileBytes = 20_000_000;
@@ -12,11 +13,8 @@ describe.skipIf(skipLoudly('deduplication', whyNoMount()))('bytes that the serve
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', 'a long password');
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
     await stand.addUser('bob', 'another long password');
-    a = await stand.device('ada', 'a long password', 'a');
-    await a.mount();
     await writeRandomFile(a.path('film.bin'), fileBytes, 3);
     await a.drain();
   });

@@ -1,12 +1,11 @@
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TcpProxy } from '../faults/tcp-proxy.ts';
+import type { TcpProxy } from '../faults/tcp-proxy.ts';
+import { openAdasStand } from './adas-stand.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { diffTrees } from './tree-facts.ts';
-
-const password = 'a long password';
 
 /** Each conflict rule, met by two people at two mounts of which the second is cut off. */
 describe.skipIf(skipLoudly('changes made apart', whyNoMount()))('two mounts change one tree apart', () => {
@@ -16,13 +15,7 @@ describe.skipIf(skipLoudly('changes made apart', whyNoMount()))('two mounts chan
   let b: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    line = await TcpProxy.open('127.0.0.1', Number(new URL(stand.url).port));
-    a = await stand.device('ada', password, 'a');
-    b = await stand.device('ada', password, 'b', line.url);
-    await a.mount();
-    await b.mount();
+    ({ stand, a, b, line } = await openAdasStand({ a: 'direct', b: 'byLine' }));
     for (const folder of ['gone', 'moved']) await mkdir(a.path(folder));
     for (const name of ['edited-a.txt', 'edited-b.txt', 'gone/inner.txt', 'twice.txt', 'moved/kept.txt']) {
       await writeFile(a.path(name), `first ${name}`);
@@ -40,10 +33,7 @@ describe.skipIf(skipLoudly('changes made apart', whyNoMount()))('two mounts chan
     await eventually(async () => expect((await a.status()).cursor).toBeGreaterThanOrEqual(cursor));
   }, 180_000);
 
-  afterAll(async () => {
-    await stand?.close();
-    await line?.close();
-  });
+  afterAll(() => stand?.close());
 
   async function changeOnA(): Promise<void> {
     await writeFile(a.path('edited-a.txt'), 'edited on a');

@@ -1,23 +1,19 @@
 import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { holdfast } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
-
-const password = 'a long password';
+import type { Device, Stand } from './stand.ts';
 
 describe.skipIf(skipLoudly('a mount without its server', whyNoMount()))('a mount whose server is away', () => {
   let stand: Stand;
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    a = await stand.device('ada', password, 'a');
-    await a.mount();
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
     await mkdir(a.path('folder'));
     await writeFile(a.path('folder', 'before.txt'), 'written before');
     await a.drain();

@@ -3,14 +3,14 @@ import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { HoldfastProcess } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { diffTrees } from './tree-facts.ts';
 
-const password = 'a long password';
 const authorization = `Basic ${Buffer.from(`ada:${password}`).toString('base64')}`;
 
 /** Contents of one name are all of one length; those of `.bin` have manifests too long to come with the tree. */
@@ -36,10 +36,7 @@ describe.skipIf(skipLoudly('an older database', whyNoMount()))(
     let backup: string;
 
     beforeAll(async () => {
-      stand = await Stand.open();
-      await stand.addUser('ada', password);
-      a = await stand.device('ada', password, 'a');
-      await a.mount();
+      ({ stand, a } = await openAdasStand({ a: 'direct' }));
       backup = join(stand.directory, 'backup.db');
     });
 

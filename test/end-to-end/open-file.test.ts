@@ -1,21 +1,17 @@
 import { open } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
-
-const password = 'a long password';
+import type { Device, Stand } from './stand.ts';
 
 describe.skipIf(skipLoudly('files that stay open', whyNoMount()))('a file that a program keeps open', () => {
   let stand: Stand;
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    a = await stand.device('ada', password, 'a');
-    await a.mount();
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
   });
 
   afterAll(() => stand?.close());

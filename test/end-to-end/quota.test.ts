@@ -3,23 +3,19 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { holdfast } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
-
-const password = 'a long password';
+import type { Device, Stand } from './stand.ts';
 
 describe.skipIf(skipLoudly('a drive with a quota', whyNoMount()))('a mount of a drive that is full', () => {
   let stand: Stand;
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    a = await stand.device('ada', password, 'a');
-    await a.mount();
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
     await writeFile(a.path('kept.bin'), randomBytes(100_000));
     await writeFile(a.path('old.bin'), randomBytes(600_000));
     await a.drain();

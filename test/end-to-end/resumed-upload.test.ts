@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TcpProxy } from '../faults/tcp-proxy.ts';
+import type { TcpProxy } from '../faults/tcp-proxy.ts';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 import { hashFile, writeRandomFile } from './tree-facts.ts';
 
-const password = 'a long password';
 const fileBytes = 80_000_000;
 /** A mount sends two requests of 16 MiB at a time. */
 const underWayBytesMax = 2 * 16 * 1024 * 1024;
@@ -22,17 +22,10 @@ describe.skipIf(skipLoudly('resumed uploads', whyNoMount()))(
     let a: Device;
 
     beforeAll(async () => {
-      stand = await Stand.open();
-      await stand.addUser('ada', password);
-      line = await TcpProxy.open('127.0.0.1', Number(new URL(stand.url).port));
-      a = await stand.device('ada', password, 'a', line.url);
-      await a.mount();
+      ({ stand, a, line } = await openAdasStand({ a: 'byLine' }));
     });
 
-    afterAll(async () => {
-      await stand?.close();
-      await line?.close();
-    });
+    afterAll(() => stand?.close());
 
     test('sends no block again that the server has taken', async () => {
       const stalled = line.stallAfter(fileBytes / 2);

@@ -3,12 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand, password } from './adas-stand.ts';
 import { eventually } from './eventually.ts';
 import { holdfast } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 
-const password = 'a long password';
 /** User and system time of a process, in clock ticks of 10 ms (proc(5), fields 14 and 15 of `stat`). */
 const ticksOf = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
@@ -20,10 +20,7 @@ describe.skipIf(skipLoudly('a revoked login', whyNoMount()))('a mount whose logi
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    a = await stand.device('ada', password, 'a');
-    await a.mount();
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
   });
 
   afterAll(() => stand?.close());

@@ -4,11 +4,10 @@ import { login } from '../../mount/remote/login.ts';
 import { RemoteDrive } from '../../mount/remote/remote-drive.ts';
 import { endpointPath, endpoints } from '../../protocol/wire/endpoints.ts';
 import type { Role } from '../../protocol/roles.ts';
+import { openAdasStand, password } from './adas-stand.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
-
-const password = 'a long password';
+import type { Device, Stand } from './stand.ts';
 
 describe.skipIf(skipLoudly('a shared drive', whyNoMount()))('a drive that its owner shares', () => {
   let stand: Stand;
@@ -16,11 +15,9 @@ describe.skipIf(skipLoudly('a shared drive', whyNoMount()))('a drive that its ow
   let bob: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    for (const user of ['ada', 'bob']) await stand.addUser(user, password);
-    ada = await stand.device('ada', password, 'ada');
+    ({ stand, ada } = await openAdasStand({ ada: 'direct' }));
+    await stand.addUser('bob', password);
     bob = await stand.device('bob', password, 'bob');
-    await ada.mount();
     await writeFile(ada.path('plan.txt'), 'by ada');
     await ada.drain();
   });

@@ -2,6 +2,7 @@ import { mkdtemp, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MountStatus } from '../../cli/control-protocol.ts';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { HoldfastProcess, holdfast, runCommand } from './process.ts';
 
 /** Where a server keeps its data; by default SQLite and a disk store in the stand's folder. */
@@ -15,6 +16,7 @@ export class Stand {
   readonly directory: string;
   readonly #storage: ServerStorage | undefined;
   readonly #devices: Device[] = [];
+  readonly #lines: TcpProxy[] = [];
   #server: HoldfastProcess | undefined;
   #listen = '127.0.0.1:0';
   url = '';
@@ -59,6 +61,14 @@ export class Stand {
     await holdfast(this.directory, ['user', 'add', name, ...this.storageArguments], `${password}\n`);
   }
 
+  /** A way to the server that can be cut; for the address it has now. */
+  async openLine(): Promise<TcpProxy> {
+    const { hostname, port } = new URL(this.url);
+    const line = await TcpProxy.open(hostname, Number(port));
+    this.#lines.push(line);
+    return line;
+  }
+
   /** A machine of `user`, logged in (at `url`, a proxy perhaps), with nothing mounted yet. */
   async device(user: string, password: string, label: string, url = this.url): Promise<Device> {
     const device = new Device(join(this.directory, `device-${label}`));
@@ -72,6 +82,7 @@ export class Stand {
   async close(): Promise<void> {
     for (const device of this.#devices) await device.discard();
     await this.#server?.end('SIGKILL');
+    for (const line of this.#lines) await line.close();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

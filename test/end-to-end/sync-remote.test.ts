@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TcpProxy } from '../faults/tcp-proxy.ts';
+import type { TcpProxy } from '../faults/tcp-proxy.ts';
+import { openAdasStand, password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
 import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 
-const password = 'a long password';
 /** Of the system call, as proc_pid_syscall(5) tells it. */
 const fsyncNumber = process.arch === 'arm64' ? '82' : '74';
 
@@ -19,17 +19,10 @@ describe.skipIf(skipLoudly('fsync to the server', whyNoMount()))('fsync on a mou
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', password);
-    line = await TcpProxy.open('127.0.0.1', Number(new URL(stand.url).port));
-    a = await stand.device('ada', password, 'a', line.url);
-    await a.mount('--sync', 'remote');
+    ({ stand, a, line } = await openAdasStand({ a: 'byLine' }, '--sync', 'remote'));
   });
 
-  afterAll(async () => {
-    await stand?.close();
-    await line?.close();
-  });
+  afterAll(() => stand?.close());
 
   test('returns once the server has the bytes, with the file still open', async () => {
     const content = randomBytes(3_000_000);

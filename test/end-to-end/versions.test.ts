@@ -1,9 +1,10 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openAdasStand } from './adas-stand.ts';
 import { eventually } from './eventually.ts';
 import { holdfast } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
-import { Stand, type Device } from './stand.ts';
+import type { Device, Stand } from './stand.ts';
 
 interface LoggedVersion {
   readonly version: number;
@@ -16,10 +17,7 @@ describe.skipIf(skipLoudly('versions', whyNoMount()))('the versions of a file', 
   let a: Device;
 
   beforeAll(async () => {
-    stand = await Stand.open();
-    await stand.addUser('ada', 'a long password');
-    a = await stand.device('ada', 'a long password', 'a');
-    await a.mount();
+    ({ stand, a } = await openAdasStand({ a: 'direct' }));
   });
 
   afterAll(() => stand?.close());
