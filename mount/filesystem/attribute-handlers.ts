@@ -1,13 +1,14 @@
 import { statfsSync } from 'node:fs';
 import { DriveError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
-import { modeWithoutPrivileges } from '../fuse/fuse-filesystem.ts';
 import type { FuseAttributes, FuseSetAttributes, FuseStatfs, FuseXattrMode } from '../fuse/fuse-filesystem.ts';
 import { FuseError } from '../fuse/errno.ts';
+import type { RequestContext } from '../fuse/request-context.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
 import type { FileHandlers } from './file-handlers.ts';
 import { attributesOfNode, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
+import { modeAfterChange } from './privileges.ts';
 
 const blockBytes = 4096;
 /** Namespaces of xattr(7) that are kept. `system.` is the kernel's: ACLs are not supported. */
@@ -27,8 +28,8 @@ export class AttributeHandlers {
     return attributesOfNode(this.#parts, this.#parts.nodes.node(nodeId));
   }
 
-  setattr(nodeId: number, set: FuseSetAttributes): FuseAttributes {
-    const { tree, nodes, clock, hints } = this.#parts;
+  setattr(context: RequestContext, nodeId: number, set: FuseSetAttributes): FuseAttributes {
+    const { tree, nodes, clock, hints, owner } = this.#parts;
     const node = nodes.node(nodeId);
     // By its name, a file whose content was replaced is to be found anew; through a handle it is the one that was opened.
     if (set.fh === undefined && node.content?.isRetired === true) throw new FuseError('ESTALE');
@@ -43,12 +44,13 @@ export class AttributeHandlers {
     if (set.gid !== undefined) changes.gid = set.gid;
     if (set.atimeNs !== undefined) changes.atimeNs = set.atimeNs === 'now' ? nowNs : set.atimeNs;
     if (set.mtimeNs !== undefined) changes.mtimeNs = set.mtimeNs === 'now' ? nowNs : set.mtimeNs;
-    // chown(2): for what is not a directory, a new owner never inherits setuid and setgid.
-    const isChown = (set.uid !== undefined || set.gid !== undefined) && inode.kind !== 'directory';
-    if ((isChown || set.killPrivileges) && set.mode === undefined) {
-      const mode = modeWithoutPrivileges(inode.mode);
-      if (mode !== inode.mode) changes.mode = mode;
+    // chown(2): who gets a file does not get its setuid and setgid. A directory keeps them, as on other filesystems of Linux.
+    if (set.killPrivileges && set.mode === undefined) {
+      const isDirectory = inode.kind === 'directory';
+      changes.mode = isDirectory ? inode.mode : modeAfterChange(inode, inode.gid ?? owner.gid, context);
     }
+    // Whatever is set moves ctime too, an atime alone as well; to the tree that would be a read.
+    if (changes.atimeNs !== undefined) changes.mtimeNs ??= inode.mtimeNs;
     if (Object.keys(changes).length > 0) {
       tree.setAttributes(node.ino, changes, nowNs);
       hints.changed();
@@ -62,9 +64,11 @@ export class AttributeHandlers {
     return tree.xattr(nodes.ino(nodeId), name);
   }
 
-  listxattr(nodeId: number): readonly string[] {
+  /** `trusted.*` exists for the privileged only (xattr(7)). */
+  listxattr(context: RequestContext, nodeId: number): readonly string[] {
     const { tree, nodes } = this.#parts;
-    return tree.xattrNames(nodes.ino(nodeId));
+    const names = tree.xattrNames(nodes.ino(nodeId));
+    return context.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
   setxattr(nodeId: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
@@ -104,7 +108,9 @@ export class AttributeHandlers {
 }
 
 function checkXattrName(name: string): void {
-  if (!xattrPrefixes.some((prefix) => name.startsWith(prefix) && name.length > prefix.length)) {
+  const prefix = xattrPrefixes.find((known) => name.startsWith(known));
+  if (prefix === undefined) {
     throw new FuseError('EOPNOTSUPP', `extended attributes are ${xattrPrefixes.join('*, ')}*, not ${name}`);
   }
+  if (name === prefix) throw new FuseError('EINVAL', `${prefix} needs a name`);
 }

@@ -1,6 +1,7 @@
 import type { DirectoryPlusSink, DirectorySink } from '../fuse/fuse-filesystem.ts';
 import type { LocalEntry } from '../replica/local-inode.ts';
 import { attributesOf, modeOf } from './attributes.ts';
+import { noteAccess } from './access-times.ts';
 import { inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
 
@@ -39,6 +40,7 @@ export class DirectoryHandlers {
     const { tree, nodes } = this.#parts;
     const node = nodes.node(nodeId);
     const inode = inodeOf(this.#parts, node);
+    if (offset === 0) noteAccess(this.#parts, node);
     if (offset < 1 && !sink.addName('.', node.id, modeOf(inode), 1)) return;
     if (offset < 2) {
       const parent = tree.parentOf(node.ino);

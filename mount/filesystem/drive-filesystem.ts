@@ -63,8 +63,8 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#attributes.getattr(ino);
   }
 
-  setattr(_context: RequestContext, ino: number, set: FuseSetAttributes): FuseAttributes {
-    return this.#attributes.setattr(ino, set);
+  setattr(context: RequestContext, ino: number, set: FuseSetAttributes): FuseAttributes {
+    return this.#attributes.setattr(context, ino, set);
   }
 
   readlink(_context: RequestContext, ino: number): string {
@@ -106,8 +106,8 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#names.link(ino, parent, name);
   }
 
-  open(_context: RequestContext, ino: number, flags: number, killPrivileges: boolean): FuseOpened {
-    return this.#files.open(ino, flags, killPrivileges);
+  open(context: RequestContext, ino: number, flags: number, killPrivileges: boolean): FuseOpened {
+    return this.#files.open(context, ino, flags, killPrivileges);
   }
 
   create(context: RequestContext, parent: number, name: string, mode: number): FuseCreated {
@@ -123,14 +123,14 @@ export class DriveFilesystem implements FuseFilesystem {
   }
 
   write(
-    _context: RequestContext,
+    context: RequestContext,
     ino: number,
     fh: number,
     offset: number,
     data: Uint8Array,
     how: FuseWriteMode,
   ): number {
-    return this.#files.write(fh, ino, offset, data, how);
+    return this.#files.write(context, fh, ino, offset, data, how);
   }
 
   flush(_context: RequestContext, _ino: number, fh: number): void {
@@ -173,8 +173,8 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#attributes.getxattr(ino, name);
   }
 
-  listxattr(_context: RequestContext, ino: number): readonly string[] {
-    return this.#attributes.listxattr(ino);
+  listxattr(context: RequestContext, ino: number): readonly string[] {
+    return this.#attributes.listxattr(context, ino);
   }
 
   setxattr(_context: RequestContext, ino: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {

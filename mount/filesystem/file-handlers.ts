@@ -4,15 +4,16 @@ import { conflictedCopyName } from '../../protocol/names.ts';
 import type { ContentFile } from '../content/content-file.ts';
 import { fallocateModes, openFlags, openReplyFlags } from '../fuse/constants.ts';
 import { FuseError } from '../fuse/errno.ts';
-import { modeWithoutPrivileges } from '../fuse/fuse-filesystem.ts';
 import type { FuseCreated, FuseOpened, FuseWriteMode, MaybePromise } from '../fuse/fuse-filesystem.ts';
 import type { RequestContext } from '../fuse/request-context.ts';
 import { Readahead } from '../hydration/readahead.ts';
 import type { LocalInode } from '../replica/local-inode.ts';
+import { noteAccess } from './access-times.ts';
 import { entryOf, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
 import type { NameHandlers } from './name-handlers.ts';
 import type { Node } from './nodes.ts';
+import { modeAfterChange } from './privileges.ts';
 
 /** One open file description of the kernel. */
 interface OpenFile {
@@ -21,10 +22,7 @@ interface OpenFile {
   readonly readahead: Readahead;
   /** Written to since the sync engine was last told of a close. */
   wasWritten: boolean;
-  wasRead: boolean;
 }
-
-const dayNs = 86_400_000_000_000n;
 
 /** Open files and their bytes. */
 export class FileHandlers {
@@ -41,14 +39,14 @@ export class FileHandlers {
     this.#nameAppeared = nameAppeared;
   }
 
-  open(nodeId: number, flags: number, killPrivileges: boolean): FuseOpened {
+  open(context: RequestContext, nodeId: number, flags: number, killPrivileges: boolean): FuseOpened {
     const node = this.#parts.nodes.node(nodeId);
     const { kind } = inodeOf(this.#parts, node);
     if (kind === 'directory') throw new DriveError('isDirectory', 'a folder cannot be opened as a file');
     if (kind !== 'file') throw new FuseError('ENXIO', `a ${kind} has no content`);
     const opened = this.#register(node);
     if ((flags & openFlags.truncate) !== 0) this.truncate(node, 0);
-    if (killPrivileges) this.#killPrivileges(node);
+    if (killPrivileges) this.#killPrivileges(context, node);
     const keepsCache = node.stalePages === undefined;
     return { fh: opened, openFlags: keepsCache ? openReplyFlags.keepCache : 0 };
   }
@@ -72,8 +70,11 @@ export class FileHandlers {
 
   read(context: RequestContext, fh: number, offset: number, target: Uint8Array): MaybePromise<number> {
     const open = this.#file(fh);
-    const { content } = open;
-    open.wasRead = true;
+    const { content, node } = open;
+    if (!node.isAccessNoted) {
+      noteAccess(this.#parts, node);
+      node.isAccessNoted = true;
+    }
     const ahead = content.isHydrated ? undefined : open.readahead.next(offset, target.length);
     if (content.isReadable(offset, Math.min(target.length, content.size - offset))) {
       if (ahead !== undefined) this.#parts.hydrator.readAhead(content, ahead);
@@ -82,7 +83,14 @@ export class FileHandlers {
     return this.#readWhenHydrated(context, open, offset, target, ahead);
   }
 
-  write(fh: number, nodeId: number, offset: number, data: Uint8Array, how: FuseWriteMode): number {
+  write(
+    context: RequestContext,
+    fh: number,
+    nodeId: number,
+    offset: number,
+    data: Uint8Array,
+    how: FuseWriteMode,
+  ): number {
     const { node, content } = this.#fileOf(fh, nodeId);
     const at = how.append && !how.fromCache ? content.size : offset;
     if (at + data.length > limits.fileBytesMax) throw new DriveError('tooLarge', 'the file would be too large');
@@ -98,13 +106,13 @@ export class FileHandlers {
     this.#changed(node, content);
     const open = this.#open.get(fh);
     if (open !== undefined) open.wasWritten = true;
-    if (how.killPrivileges) this.#killPrivileges(node);
+    if (how.killPrivileges) this.#killPrivileges(context, node);
     return data.length;
   }
 
   /** Sets the size, through an open file or not. */
   truncate(node: Node, size: number): void {
-    const { nodes, tree, clock, hints } = this.#parts;
+    const { nodes, hints } = this.#parts;
     const { kind } = inodeOf(this.#parts, node);
     if (kind === 'directory') throw new DriveError('isDirectory', 'a folder has no size to set');
     if (kind !== 'file') throw new DriveError('invalidArgument', `a ${kind} has no size to set`);
@@ -113,8 +121,7 @@ export class FileHandlers {
     const content = node.content ?? nodes.open(node);
     try {
       if (size === content.size) {
-        tree.setAttributes(node.ino, { mtimeNs: clock.nowNs() }, clock.nowNs());
-        hints.changed();
+        this.#touch(node);
       } else {
         this.#beforeChange(node, content);
         content.truncate(size);
@@ -136,7 +143,7 @@ export class FileHandlers {
     const end = offset + length;
     if (!isZeroing) content.reserve(offset, length);
     const grows = !keepsSize && end > content.size;
-    if (!isZeroing && !grows) return;
+    if (!isZeroing && !grows) return this.#touch(node);
     this.#beforeChange(node, content);
     if (isZeroing) content.punch(offset, length);
     if (grows) content.truncate(end);
@@ -165,7 +172,6 @@ export class FileHandlers {
     const open = this.#file(fh);
     const { node } = open;
     this.#open.delete(fh);
-    if (open.wasRead) this.#noteAccess(node);
     if (open.wasWritten) this.#parts.hints.contentClosed(node.ino);
     this.#parts.nodes.close(node);
   }
@@ -192,7 +198,7 @@ export class FileHandlers {
     const content = this.#parts.nodes.open(node);
     const fh = this.#nextFh;
     this.#nextFh += 1;
-    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: isNew, wasRead: false });
+    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: isNew });
     return fh;
   }
 
@@ -230,6 +236,16 @@ export class FileHandlers {
       this.#parts.tree.contentChanged(node.ino, content.size, this.#parts.clock.nowNs());
       this.#parts.hints.changed();
     }
+    node.isAccessNoted = false;
+  }
+
+  /** A change of content that leaves every byte as it was moves the times all the same. */
+  #touch(node: Node): void {
+    const { tree, clock, hints } = this.#parts;
+    const nowNs = clock.nowNs();
+    tree.setAttributes(node.ino, { mtimeNs: nowNs }, nowNs);
+    node.isAccessNoted = false;
+    hints.changed();
   }
 
   /**
@@ -261,19 +277,10 @@ export class FileHandlers {
     this.#nameAppeared(place.parent, name);
   }
 
-  #killPrivileges(node: Node): void {
-    const { mode } = inodeOf(this.#parts, node);
-    const kept = modeWithoutPrivileges(mode);
-    if (kept !== mode) this.#parts.tree.setAttributes(node.ino, { mode: kept }, this.#parts.clock.nowNs());
-  }
-
-  /** As mount option relatime does: once after a change, and once a day. Stays on this mount. */
-  #noteAccess(node: Node): void {
-    const { tree, clock } = this.#parts;
-    const inode = tree.inode(node.ino);
-    if (inode === undefined) return;
-    const nowNs = clock.nowNs();
-    const isDue = inode.atimeNs <= inode.mtimeNs || inode.atimeNs <= inode.ctimeNs || nowNs - inode.atimeNs >= dayNs;
-    if (isDue) tree.setAttributes(node.ino, { atimeNs: nowNs }, nowNs);
+  #killPrivileges(context: RequestContext, node: Node): void {
+    const { tree, clock, owner } = this.#parts;
+    const inode = inodeOf(this.#parts, node);
+    const mode = modeAfterChange(inode, inode.gid ?? owner.gid, context);
+    if (mode !== inode.mode) tree.setAttributes(node.ino, { mode }, clock.nowNs());
   }
 }

@@ -3,6 +3,7 @@ import type { FuseAttributes, FuseRenameMode } from '../fuse/fuse-filesystem.ts'
 import type { RequestContext } from '../fuse/request-context.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
 import type { NewInode } from '../replica/local-tree.ts';
+import { noteAccess } from './access-times.ts';
 import { kindOfMode } from './attributes.ts';
 import { entryOf, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
@@ -110,8 +111,9 @@ export class NameHandlers {
   }
 
   readlink(nodeId: number): string {
-    const { nodes } = this.#parts;
-    return inodeOf(this.#parts, nodes.node(nodeId)).target ?? '';
+    const node = this.#parts.nodes.node(nodeId);
+    noteAccess(this.#parts, node);
+    return inodeOf(this.#parts, node).target ?? '';
   }
 
   /** A moved inode is known to the kernel by its new name without a lookup. */

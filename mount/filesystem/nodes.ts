@@ -27,6 +27,8 @@ export interface Node {
   places: KnownPlace[];
   /** Set while content changed elsewhere and the kernel may not know yet: its pages must not be kept on open. */
   stalePages: symbol | undefined;
+  /** Read since it was last changed here, and that noted. */
+  isAccessNoted: boolean;
 }
 
 /** Ids of nodes beside the inode's own lie above every inode's number. */
@@ -139,7 +141,10 @@ export class Nodes {
   }
 
   #make(ino: Ino, id: number): Node {
-    const node: Node = { id, ino, lookups: 0, content: undefined, opens: 0, places: [], stalePages: undefined };
+    const node: Node = {
+      ...{ id, ino, lookups: 0, content: undefined, opens: 0, places: [], stalePages: undefined },
+      ...{ isAccessNoted: false },
+    };
     this.#byId.set(id, node);
     this.#current.set(ino, node);
     this.#tree.hold(ino);

@@ -93,7 +93,10 @@ function defineRanges(table: OperationTable, filesystem: FuseFilesystem): void {
       const whence = request.u32(16);
       if (whence !== seekWhence.data && whence !== seekWhence.hole) throw new FuseError('EINVAL');
       const kind = whence === seekWhence.data ? 'data' : 'hole';
-      return lseek(context, request.nodeId, request.u64(0), request.position(8), kind);
+      // lseek(2): neither before the start nor beyond the end is anything to be found.
+      const offset = request.u64(8);
+      if (offset > Number.MAX_SAFE_INTEGER) throw new FuseError('ENXIO');
+      return lseek(context, request.nodeId, request.u64(0), offset, kind);
     },
     encode: writeNumber,
   }));

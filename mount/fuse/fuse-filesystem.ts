@@ -55,8 +55,8 @@ export interface FuseSetAttributes {
   /** The open file through which it was called (ftruncate). */
   readonly fh?: number;
   /**
-   * Of a regular file, take setuid away, and setgid if the group may execute (`modeWithoutPrivileges`): asked for with
-   * every change of owner, and with a new size set by somebody without CAP_FSETID.
+   * Of what is no directory, take setuid away, and setgid if the group may execute (`modeWithoutPrivileges`): asked for
+   * with every change of owner, with a new size set by somebody without CAP_FSETID, and alone. ctime moves with it.
    */
   readonly killPrivileges: boolean;
 }

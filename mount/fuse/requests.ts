@@ -8,6 +8,8 @@ export const requestHeaderBytes = 40;
 
 const two32 = 2 ** 32;
 const nsPerSecond = 1_000_000_000n;
+/** Times are kept as 64 bits of nanoseconds: the years 1677 to 2262. */
+const timeNsMax = 2n ** 63n - 1n;
 
 /**
  * One request in its buffer, read at the offsets of include/uapi/linux/fuse.h. Numbers are in the machine's byte order,
@@ -75,10 +77,12 @@ export class Request {
     return value;
   }
 
-  /** A time as signed seconds and nanoseconds. */
+  /** A time as signed seconds and nanoseconds; one beyond what can be kept becomes the nearest that can (utimensat(2)). */
   timeNs(secondsOffset: number, nanosecondsOffset: number): bigint {
     const seconds = this.#view.getBigInt64(requestHeaderBytes + secondsOffset, true);
-    return seconds * nsPerSecond + BigInt(this.u32(nanosecondsOffset));
+    const timeNs = seconds * nsPerSecond + BigInt(this.u32(nanosecondsOffset));
+    if (timeNs > timeNsMax) return timeNsMax;
+    return timeNs < -timeNsMax ? -timeNsMax : timeNs;
   }
 
   /** A view of the body from `offset`, `length` bytes; throws EINVAL if the request does not hold as many. */
@@ -117,13 +121,28 @@ export class Request {
   }
 }
 
+/** The bits that come with a value. */
+const setattrValues =
+  setattrBits.mode |
+  setattrBits.uid |
+  setattrBits.gid |
+  setattrBits.size |
+  setattrBits.atime |
+  setattrBits.mtime |
+  setattrBits.atimeNow |
+  setattrBits.mtimeNow |
+  setattrBits.ctime;
+
 /** struct fuse_setattr_in: what is to be set. */
 export function readSetAttributes(request: Request): FuseSetAttributes {
   const valid = request.u32(0);
   const has = (bit: number): boolean => (valid & bit) !== 0;
   const set: { -readonly [Key in keyof FuseSetAttributes]: FuseSetAttributes[Key] } = {
     // A change of owner takes the privileges away too; the kernel leaves that to the filesystem (HANDLE_KILLPRIV_V2).
-    killPrivileges: has(setattrBits.killPrivileges | setattrBits.uid | setattrBits.gid),
+    // A request without anything to set comes from chown(2) that names neither owner, and before fallocate(2) by somebody
+    // without CAP_FSETID; but from root also before a write that costs a file its capabilities and nothing else.
+    killPrivileges:
+      has(setattrBits.killPrivileges | setattrBits.uid | setattrBits.gid) || (!has(setattrValues) && request.uid !== 0),
   };
   if (has(setattrBits.fh)) set.fh = request.u64(8);
   if (has(setattrBits.size)) set.size = request.position(16);

@@ -113,7 +113,7 @@ export class LocalChanges {
     if (mode === 'create' && present !== undefined) throw new DriveError('exists', `the attribute "${name}" is set`);
     if (mode === 'replace' && present === undefined) throw noXattr(name);
     if (present === undefined && this.#state.xattrs.names(ino).length >= limits.xattrsPerInodeMax) {
-      throw new DriveError('tooLarge', `a file has at most ${limits.xattrsPerInodeMax} extended attributes`);
+      throw new DriveError('noSpace', `a file has at most ${limits.xattrsPerInodeMax} extended attributes`);
     }
     this.#state.xattrs.set(ino, name, value);
     this.#state.inodes.setCtime(ino, nowNs);
