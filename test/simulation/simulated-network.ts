@@ -39,9 +39,9 @@ export class SimulatedNetwork {
           return server.commit(namespace, request);
         }),
       manifest: (namespace, inode, version) => this.call(() => server.manifest(namespace, inode, version)),
-      changes: async function* (namespace, after, upTo) {
+      changes: async function* (namespace, after, upTo, mark) {
         await leg();
-        for await (const batch of server.changes(namespace, after, upTo)) {
+        for await (const batch of server.changes(namespace, after, upTo, mark)) {
           await leg();
           yield batch;
         }
