@@ -215,9 +215,7 @@ export class RemoteChanges {
 
   #content(row: InodeRow, state: InodeState, manifest: Manifest | null): void {
     if (row.contentDirty) {
-      const { version, size } = state;
-      if (row.version === version) this.#state.remoteHeads.delete(row.ino);
-      else this.#state.remoteHeads.set(row.ino, { version, size, manifest });
+      this.#state.remoteHeads.set(row.ino, { version: state.version, size: state.size, manifest });
       return;
     }
     if (row.version !== state.version || row.size !== state.size) {
