@@ -5,23 +5,29 @@ import type { FuseAttributes, FuseSetAttributes, FuseStatfs, FuseXattrMode } fro
 import { FuseError } from '../fuse/errno.ts';
 import type { RequestContext } from '../fuse/request-context.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
+import type { Acls } from './acls.ts';
 import type { FileHandlers } from './file-handlers.ts';
 import { attributesOfNode, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
+import { accessAclName, defaultAclName } from './posix-acl.ts';
 import { modeAfterChange } from './privileges.ts';
 
 const blockBytes = 4096;
-/** Namespaces of xattr(7) that are kept. `system.` is the kernel's: ACLs are not supported. */
+/** Namespaces of xattr(7) that are kept. `system.` is the kernel's; of it only access control lists are. */
 const xattrPrefixes = ['user.', 'trusted.', 'security.'];
 
 /** Attributes, extended attributes and figures of the filesystem. */
 export class AttributeHandlers {
   readonly #parts: FilesystemParts;
   readonly #fileHandlers: FileHandlers;
+  readonly #acls: Acls;
+  /** Whether the kernel heeds access control lists; kept ones that nobody heeds would give false comfort. */
+  posixAcls = false;
 
-  constructor(parts: FilesystemParts, fileHandlers: FileHandlers) {
+  constructor(parts: FilesystemParts, fileHandlers: FileHandlers, acls: Acls) {
     this.#parts = parts;
     this.#fileHandlers = fileHandlers;
+    this.#acls = acls;
   }
 
   getattr(nodeId: number): FuseAttributes {
@@ -53,13 +59,14 @@ export class AttributeHandlers {
     if (changes.atimeNs !== undefined) changes.mtimeNs ??= inode.mtimeNs;
     if (Object.keys(changes).length > 0) {
       tree.setAttributes(node.ino, changes, nowNs);
+      if (set.mode !== undefined) this.#acls.modeChanged(node.ino, set.mode);
       hints.changed();
     }
     return attributesOfNode(this.#parts, node);
   }
 
   getxattr(nodeId: number, name: string): Uint8Array | undefined {
-    checkXattrName(name);
+    this.#checkXattrName(name);
     const { tree, nodes } = this.#parts;
     return tree.xattr(nodes.ino(nodeId), name);
   }
@@ -71,19 +78,21 @@ export class AttributeHandlers {
     return context.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
-  setxattr(nodeId: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
-    checkXattrName(name);
+  setxattr(context: RequestContext, nodeId: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
+    this.#checkXattrName(name);
     const { tree, nodes, clock, hints } = this.#parts;
     if (value.length > limits.xattrValueBytesMax) {
       throw new DriveError('tooLarge', `an extended attribute has at most ${limits.xattrValueBytesMax} bytes`);
     }
     // The value lies in the request's buffer, which is used again.
-    tree.setXattr(nodes.ino(nodeId), name, Uint8Array.from(value), mode, clock.nowNs());
+    const kept = Uint8Array.from(value);
+    if (isAclName(name)) this.#acls.set(context, nodes.node(nodeId), name, kept);
+    else tree.setXattr(nodes.ino(nodeId), name, kept, mode, clock.nowNs());
     hints.changed();
   }
 
   removexattr(nodeId: number, name: string): void {
-    checkXattrName(name);
+    this.#checkXattrName(name);
     const { tree, nodes, clock, hints } = this.#parts;
     tree.removeXattr(nodes.ino(nodeId), name, clock.nowNs());
     hints.changed();
@@ -105,12 +114,17 @@ export class AttributeHandlers {
       nameBytesMax: limits.nameBytesMax,
     };
   }
+
+  #checkXattrName(name: string): void {
+    if (this.posixAcls && isAclName(name)) return;
+    const prefix = xattrPrefixes.find((known) => name.startsWith(known));
+    if (prefix === undefined) {
+      throw new FuseError('EOPNOTSUPP', `extended attributes are ${xattrPrefixes.join('*, ')}*, not ${name}`);
+    }
+    if (name === prefix) throw new FuseError('EINVAL', `${prefix} needs a name`);
+  }
 }
 
-function checkXattrName(name: string): void {
-  const prefix = xattrPrefixes.find((known) => name.startsWith(known));
-  if (prefix === undefined) {
-    throw new FuseError('EOPNOTSUPP', `extended attributes are ${xattrPrefixes.join('*, ')}*, not ${name}`);
-  }
-  if (name === prefix) throw new FuseError('EINVAL', `${prefix} needs a name`);
+function isAclName(name: string): boolean {
+  return name === accessAclName || name === defaultAclName;
 }

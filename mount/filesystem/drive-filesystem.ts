@@ -2,6 +2,7 @@ import type {
   DirectoryPlusSink,
   DirectorySink,
   FuseAttributes,
+  FuseConnection,
   FuseCreated,
   FuseFilesystem,
   FuseOpened,
@@ -14,6 +15,7 @@ import type {
   MaybePromise,
 } from '../fuse/fuse-filesystem.ts';
 import type { RequestContext } from '../fuse/request-context.ts';
+import { Acls } from './acls.ts';
 import { AttributeHandlers } from './attribute-handlers.ts';
 import { DirectoryHandlers } from './directory-handlers.ts';
 import { FileHandlers } from './file-handlers.ts';
@@ -33,6 +35,7 @@ export interface DriveFilesystemOptions extends Omit<FilesystemParts, 'nodes'> {
  */
 export class DriveFilesystem implements FuseFilesystem {
   readonly timeouts: FuseTimeouts = { entryMs: Infinity, attributesMs: Infinity, negativeEntryMs: Infinity };
+  readonly keepsAcls = true;
   /** What the kernel knows, for the invalidator. */
   readonly nodes: Nodes;
 
@@ -45,10 +48,15 @@ export class DriveFilesystem implements FuseFilesystem {
   constructor(options: DriveFilesystemOptions) {
     this.nodes = new Nodes(options.tree, options.files);
     this.#parts = { ...options, nodes: this.nodes };
-    this.#names = new NameHandlers(this.#parts);
+    const acls = new Acls(this.#parts);
+    this.#names = new NameHandlers(this.#parts, acls);
     this.#files = new FileHandlers(this.#parts, this.#names, options.nameAppeared);
-    this.#attributes = new AttributeHandlers(this.#parts, this.#files);
+    this.#attributes = new AttributeHandlers(this.#parts, this.#files, acls);
     this.#directories = new DirectoryHandlers(this.#parts);
+  }
+
+  init(connection: FuseConnection): void {
+    this.#attributes.posixAcls = connection.posixAcls;
   }
 
   lookup(_context: RequestContext, parent: number, name: string): FuseAttributes | undefined {
@@ -177,8 +185,8 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#attributes.listxattr(context, ino);
   }
 
-  setxattr(_context: RequestContext, ino: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
-    this.#attributes.setxattr(ino, name, value, mode);
+  setxattr(context: RequestContext, ino: number, name: string, value: Uint8Array, mode: FuseXattrMode): void {
+    this.#attributes.setxattr(context, ino, name, value, mode);
   }
 
   removexattr(_context: RequestContext, ino: number, name: string): void {

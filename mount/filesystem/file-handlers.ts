@@ -57,14 +57,10 @@ export class FileHandlers {
   }
 
   tmpfile(context: RequestContext, parent: number, mode: number): FuseCreated {
-    const { tree, nodes, clock } = this.#parts;
-    const inode = tree.createUnlinked(
-      this.#names.newInode(context, nodes.ino(parent), 'file', { mode }),
-      clock.nowNs(),
-    );
+    const inode = this.#names.createUnlinked(context, parent, mode);
     const created = this.#created(inode, undefined);
     // The tree held it once for its maker; the node holds it now.
-    tree.release(inode.ino);
+    this.#parts.tree.release(inode.ino);
     return created;
   }
 

@@ -4,6 +4,7 @@ import type { RequestContext } from '../fuse/request-context.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
 import type { NewInode } from '../replica/local-tree.ts';
 import { noteAccess } from './access-times.ts';
+import type { Acls } from './acls.ts';
 import { kindOfMode } from './attributes.ts';
 import { entryOf, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
@@ -12,12 +13,20 @@ const setgid = 0o2000;
 /** What the kernel sends for a process whose user the mount does not know. */
 const unknownId = 0xffffffff;
 
+interface NewWhat {
+  readonly mode: number;
+  readonly rdev?: number;
+  readonly target?: string;
+}
+
 /** Making, finding, moving and removing names. */
 export class NameHandlers {
   readonly #parts: FilesystemParts;
+  readonly #acls: Acls;
 
-  constructor(parts: FilesystemParts) {
+  constructor(parts: FilesystemParts, acls: Acls) {
     this.#parts = parts;
+    this.#acls = acls;
   }
 
   lookup(parent: number, name: string): FuseAttributes | undefined {
@@ -26,13 +35,7 @@ export class NameHandlers {
     return found && entryOf(this.#parts, found, { parent, name });
   }
 
-  make(
-    context: RequestContext,
-    parent: number,
-    name: string,
-    kind: InodeKind,
-    what: { readonly mode: number; readonly rdev?: number; readonly target?: string },
-  ): FuseAttributes {
+  make(context: RequestContext, parent: number, name: string, kind: InodeKind, what: NewWhat): FuseAttributes {
     return entryOf(this.#parts, this.create(context, parent, name, kind, what), { parent, name });
   }
 
@@ -45,27 +48,40 @@ export class NameHandlers {
   }
 
   /** The new inode, of which the kernel does not know yet. */
-  create(
-    context: RequestContext,
-    parent: number,
-    name: string,
-    kind: InodeKind,
-    what: { readonly mode: number; readonly rdev?: number; readonly target?: string },
-  ): LocalInode {
-    const { tree, nodes, clock, hints } = this.#parts;
+  create(context: RequestContext, parent: number, name: string, kind: InodeKind, what: NewWhat): LocalInode {
+    const { nodes, clock, hints } = this.#parts;
     const directory = nodes.ino(parent);
-    const inode = tree.create(directory, name, this.newInode(context, directory, kind, what), clock.nowNs());
+    const inode = this.#insert(context, directory, kind, what, (inode) =>
+      this.#parts.tree.create(directory, name, inode, clock.nowNs()),
+    );
     hints.changed();
     return inode;
   }
 
-  /** Owned by who asks; in a setgid directory by the directory's group, which its subdirectories pass on (inode(7)). */
-  newInode(
+  /** A new file without a name, held once by the tree. */
+  createUnlinked(context: RequestContext, parent: number, mode: number): LocalInode {
+    const { nodes, clock } = this.#parts;
+    return this.#insert(context, nodes.ino(parent), 'file', { mode }, (inode) =>
+      this.#parts.tree.createUnlinked(inode, clock.nowNs()),
+    );
+  }
+
+  #insert(
     context: RequestContext,
     directory: Ino,
     kind: InodeKind,
-    what: { readonly mode: number; readonly rdev?: number; readonly target?: string },
-  ): NewInode {
+    what: NewWhat,
+    insert: (inode: NewInode) => LocalInode,
+  ): LocalInode {
+    const { tree, clock } = this.#parts;
+    const { mode, xattrs } = this.#acls.ofNew(context, directory, kind, what.mode);
+    const inode = insert(this.#newInode(context, directory, kind, { ...what, mode }));
+    for (const [name, value] of xattrs) tree.setXattr(inode.ino, name, value, 'create', clock.nowNs());
+    return inode;
+  }
+
+  /** Owned by who asks; in a setgid directory by the directory's group, which its subdirectories pass on (inode(7)). */
+  #newInode(context: RequestContext, directory: Ino, kind: InodeKind, what: NewWhat): NewInode {
     const { tree, owner } = this.#parts;
     const parent = tree.inode(directory);
     const inheritsGroup = parent !== undefined && (parent.mode & setgid) !== 0;

@@ -17,7 +17,7 @@ export function modeAfterChange(inode: LocalInode, gid: number, context: Request
 }
 
 /** Root counts as a member of every group, and so does a caller that is gone by now or acts for the kernel. */
-function isInGroup(context: RequestContext, gid: number): boolean {
+export function isInGroup(context: RequestContext, gid: number): boolean {
   if (context.uid === 0 || context.gid === gid || context.pid === 0) return true;
   return supplementaryGroups(context.pid)?.includes(gid) ?? true;
 }

@@ -116,6 +116,8 @@ export interface FuseConnection {
   /** Whether OPEN and CREATE may answer with `openReplyFlags.passthrough`. */
   readonly passthrough: boolean;
   readonly writebackCache: boolean;
+  /** Whether the kernel heeds access control lists. */
+  readonly posixAcls: boolean;
   readonly writeBytesMax: number;
 }
 
@@ -135,6 +137,11 @@ export interface FuseConnection {
  */
 export interface FuseFilesystem {
   readonly timeouts: FuseTimeouts;
+  /**
+   * Whether it keeps POSIX access control lists as attributes `system.posix_acl_access` and `…_default`. The kernel then
+   * checks them; that modes follow the lists, that new files inherit them, and the umask, are left to the handlers.
+   */
+  readonly keepsAcls?: boolean;
 
   /** The mount is about to serve. */
   init?(connection: FuseConnection): void;

@@ -37,12 +37,18 @@ function defineMakingOperations(table: OperationTable, filesystem: FuseFilesyste
   }));
   table.define(opcodes.mknod, filesystem.mknod?.bind(filesystem), (mknod) => ({
     bodyBytesMin: 18,
-    call: (request, context) => mknod(context, request.nodeId, request.name(16), request.u32(0), request.u32(4)),
+    call: (request, context) => {
+      context.umask = request.u32(8);
+      return mknod(context, request.nodeId, request.name(16), request.u32(0), request.u32(4));
+    },
     encode: writeEntry,
   }));
   table.define(opcodes.mkdir, filesystem.mkdir?.bind(filesystem), (mkdir) => ({
     bodyBytesMin: 10,
-    call: (request, context) => mkdir(context, request.nodeId, request.name(8), request.u32(0) & 0o7777),
+    call: (request, context) => {
+      context.umask = request.u32(4);
+      return mkdir(context, request.nodeId, request.name(8), request.u32(0) & 0o7777);
+    },
     encode: writeEntry,
   }));
   table.define(opcodes.link, filesystem.link?.bind(filesystem), (link) => ({
@@ -55,13 +61,18 @@ function defineMakingOperations(table: OperationTable, filesystem: FuseFilesyste
 function defineFileMakingOperations(table: OperationTable, filesystem: FuseFilesystem): void {
   table.define(opcodes.create, filesystem.create?.bind(filesystem), (create) => ({
     bodyBytesMin: 18,
-    call: (request, context) =>
-      create(context, request.nodeId, request.name(16), request.u32(4) & 0o7777, request.u32(0)),
+    call: (request, context) => {
+      context.umask = request.u32(8);
+      return create(context, request.nodeId, request.name(16), request.u32(4) & 0o7777, request.u32(0));
+    },
     encode: writeCreated,
   }));
   table.define(opcodes.tmpfile, filesystem.tmpfile?.bind(filesystem), (tmpfile) => ({
     bodyBytesMin: 16,
-    call: (request, context) => tmpfile(context, request.nodeId, request.u32(4) & 0o7777, request.u32(0)),
+    call: (request, context) => {
+      context.umask = request.u32(8);
+      return tmpfile(context, request.nodeId, request.u32(4) & 0o7777, request.u32(0));
+    },
     encode: writeCreated,
   }));
 }

@@ -46,7 +46,7 @@ const wantedFlags =
   initFlags.initExtended;
 
 // Not wanted: POSIX_LOCKS and FLOCK_LOCKS (the kernel keeps locks itself, between the processes of this machine),
-// DONT_MASK (there are no default ACLs, so the kernel may apply the umask), POSIX_ACL, EXPORT_SUPPORT.
+// EXPORT_SUPPORT. With POSIX_ACL comes DONT_MASK: a folder's default list takes the place of the umask.
 
 /**
  * Answers INIT. `connection` is undefined where the kernel speaks another major version: it asks again with ours. Throws
@@ -67,6 +67,7 @@ export function negotiate(
 
   let wanted: number = wantedFlags;
   if (filesystem.readdirplus !== undefined) wanted |= initFlags.readdirplus | initFlags.readdirplusAuto;
+  if (filesystem.keepsAcls === true) wanted |= initFlags.posixAcl | initFlags.dontMask;
   if (options.writebackCache) wanted |= initFlags.writebackCache;
   let wanted2: number = initFlags2.noExportSupport;
   // The kernel refuses passthrough together with its own writeback.
@@ -80,6 +81,7 @@ export function negotiate(
       protocolMinor: Math.min(request.minor, protocolMinorMax),
       passthrough: (flags2 & initFlags2.passthrough) !== 0,
       writebackCache: (flags & initFlags.writebackCache) !== 0,
+      posixAcls: (flags & initFlags.posixAcl) !== 0,
       writeBytesMax: (flags & initFlags.maxPages) === 0 ? 32 * pageBytes : transferBytesMax,
     },
   };

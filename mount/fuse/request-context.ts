@@ -9,6 +9,8 @@ export class RequestContext {
   readonly gid: number;
   /** The calling thread; 0 where the kernel acts by itself (writeback) or for another pid namespace. */
   readonly pid: number;
+  /** The caller's, in requests that make something; only with `FuseFilesystem.keepsAcls` has it not been applied yet. */
+  umask = 0;
 
   #controller: AbortController | undefined;
   #interrupted = false;
