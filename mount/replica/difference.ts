@@ -26,6 +26,9 @@ export class Difference {
   readonly #rows = new Map<Ino, InodeRow | undefined>();
   readonly #visible = new Map<string, Ino | null>();
   readonly #movedAbove = new Map<Ino, DirtyPlace | null>();
+  /** Of each inode asked about, since every one of its names asks again, and there may be thousands. */
+  readonly #firstGains = new Map<Ino, DirtyPlace | null>();
+  readonly #moves = new Map<Ino, Pair | null>();
 
   constructor(state: ReplicaState) {
     this.#state = state;
@@ -68,15 +71,17 @@ export class Difference {
 
   /** The place at which a new inode is to be made; its other places are links to it. */
   creationPlace(ino: Ino): DirtyPlace | undefined {
-    return this.#gains(ino)[0];
+    return this.#firstGain(ino) ?? undefined;
   }
 
   /** The move of an existing inode, if one of its names left a place and another came to be. */
   move(ino: Ino): Pair | undefined {
-    if (this.isCreated(ino)) return undefined;
-    const from = this.#state.places.withBase(ino).find((place) => this.lost(place) === ino);
-    const to = from === undefined ? undefined : this.#gains(ino)[0];
-    return from === undefined || to === undefined ? undefined : { from, to };
+    let move = this.#moves.get(ino);
+    if (move === undefined) {
+      move = this.#findMove(ino);
+      this.#moves.set(ino, move);
+    }
+    return move ?? undefined;
   }
 
   /** Whether the content that goes along with a new name is uploaded; `exactly` as it is now. */
@@ -111,13 +116,24 @@ export class Difference {
     return edges;
   }
 
-  #gains(ino: Ino): DirtyPlace[] {
-    const gains: DirtyPlace[] = [];
+  #findMove(ino: Ino): Pair | null {
+    if (this.isCreated(ino)) return null;
+    const from = this.#state.places.withBase(ino).find((place) => this.lost(place) === ino);
+    const to = from === undefined ? null : this.#firstGain(ino);
+    return from === undefined || to === null ? null : { from, to };
+  }
+
+  /** The place that came to lead to the inode first. */
+  #firstGain(ino: Ino): DirtyPlace | null {
+    const known = this.#firstGains.get(ino);
+    if (known !== undefined) return known;
+    let first: DirtyPlace | null = null;
     for (const name of this.#state.dentries.namesOf(ino)) {
       const place = this.#state.places.get(name);
-      if (place !== undefined && place.remote !== ino) gains.push(place);
+      if (place !== undefined && place.remote !== ino && (first === null || place.seq < first.seq)) first = place;
     }
-    return gains.sort((a, b) => a.seq - b.seq);
+    this.#firstGains.set(ino, first);
+    return first;
   }
 
   /** The nearest place at or above `directory`, on the way to the root, that came to lead there by a change here. */
