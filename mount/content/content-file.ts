@@ -21,6 +21,7 @@ import type { ContentClaims } from './content-claims.ts';
 import type { ContentLedger, LedgerRow } from './content-ledger.ts';
 import type { ByteRange } from './content-store.ts';
 import { DirtyRanges } from './dirty-ranges.ts';
+import { codeOf, errorOfDisk, ShortWrite } from './disk-errors.ts';
 import type { ManifestMap } from './manifest-map.ts';
 import type { RangeSet } from './range-set.ts';
 import { nextData, nextHole, punchHole, reserveSpace } from './sparse-file.ts';
@@ -245,7 +246,7 @@ export class ContentFile {
     } else {
       this.#dirty.settle(sequence);
     }
-    this.record();
+    this.record(true, true);
   }
 
   /** What is not dirty is the content of `source` now, at the same offsets; with `isClean`, all of it is. */
@@ -282,11 +283,14 @@ export class ContentFile {
     await this.#host.ledger.flush();
   }
 
-  /** Writes everything known into the ledger; without `isExact`, that more is about to come. */
-  record(isExact = true): void {
+  /**
+   * Writes everything known into the ledger; without `isExact`, that more is about to come. It may wait for a
+   * transaction with others where what the disk has recorded stays true meanwhile.
+   */
+  record(isExact = true, mayWait = false): void {
     if (this.isRetired) return;
     const { ino, generation, source, usedMs } = this;
-    this.#host.ledger.record({
+    const row: LedgerRow = {
       generation,
       ino,
       sourceInode: source.inode,
@@ -297,7 +301,9 @@ export class ContentFile {
       durableClaims: this.#durableClaims,
       byteLength: this.localBytes,
       usedMs,
-    });
+    };
+    if (mayWait) this.#host.ledger.recordSoon(row);
+    else this.#host.ledger.record(row);
     this.#isRecorded = true;
     this.#isExactOnDisk = isExact;
   }
@@ -305,7 +311,7 @@ export class ContentFile {
   /** Writes into the ledger what changed since it was last recorded, if it was ever to be; when a dirty file was used does not matter. */
   recordIfNeeded(): void {
     if (this.isRetired || (!this.#isRecorded && !this.#isDirty)) return;
-    if (!this.#isExactOnDisk) this.record();
+    if (!this.#isExactOnDisk) this.record(true, true);
     else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs);
   }
 
@@ -356,7 +362,7 @@ export class ContentFile {
     if (isKnown || this.isRetired) return;
     this.#descriptor();
     if (this.#isRecorded) this.#host.ledger.markInexact(this.generation);
-    else this.record(false);
+    else this.record(false, true);
     this.#isExactOnDisk = false;
   }
 
@@ -447,16 +453,6 @@ export class ContentFile {
   }
 }
 
-/** The disk took only the first `done` bytes. */
-class ShortWrite extends Error {
-  readonly done: number;
-
-  constructor(done: number, cause: unknown) {
-    super('short write', { cause });
-    this.done = done;
-  }
-}
-
 function openContent(path: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT;
   try {
@@ -474,27 +470,5 @@ function syncDirectory(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** What the local disk said, for the user. */
-function errorOfDisk(error: unknown, path: string): unknown {
-  const cause = error instanceof ShortWrite ? error.cause : error;
-  switch (codeOf(cause)) {
-    case undefined:
-      return cause;
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new DriveError('noSpace', `the local disk is full (writing ${path}); free some space and try again`, {
-        cause,
-      });
-    case 'EFBIG':
-      return new DriveError('tooLarge', `the local disk cannot hold a file this large (${path})`, { cause });
-    default:
-      return new DriveError('internal', `the local disk failed at ${path}: ${String(cause)}`, { cause });
   }
 }

@@ -18,8 +18,9 @@ import { ManifestMap } from './manifest-map.ts';
 import { RangeSet } from './range-set.ts';
 import { syncFilesystem } from './sparse-file.ts';
 
-/** What of the tree the content files must know. */
-export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged' | 'durable'>;
+/** What of the tree the content files must know. Of one that does not tell of its commits each change counts as one. */
+export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged' | 'durable'> &
+  Partial<Pick<LocalTree, 'beforeCommits'>>;
 
 export interface ContentFilesOptions {
   /** Private to the mount; made if it is not there. */
@@ -37,6 +38,8 @@ export interface ContentFilesOptions {
 
 /** Replaced contents kept as donors of blocks for what replaced them. */
 const retiredFilesMax = 64;
+/** How long what no commit of the tree brings along may wait to be recorded: an arrived block, the time of a use. */
+const ledgerDelayMs = 100;
 /** How long a shutdown waits for the disk before it leaves clean contents to be hydrated anew after a reboot. */
 const shutdownSyncMs = 5_000;
 
@@ -65,7 +68,11 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     this.#tree = options.tree;
     this.#condemned = new CondemnedFiles(() => options.tree.durable());
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    this.ledger = new ContentLedger(options.directory);
+    const { clock, tree } = options;
+    const group = tree.beforeCommits === undefined ? undefined : { clock, delayMs: ledgerDelayMs };
+    this.ledger = new ContentLedger(options.directory, group);
+    // The tree must never know of content that the ledger would not know of after a kill.
+    tree.beforeCommits?.(() => this.ledger.commit());
     const isSameBoot = this.ledger.mark('boot') === options.bootId || this.ledger.mark('clean') === 'yes';
     this.ledger.setMark('clean', 'no');
     this.#usedBytes = this.ledger.totalBytes();

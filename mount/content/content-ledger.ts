@@ -2,10 +2,13 @@ import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
+import type { Clock } from '../../protocol/environment.ts';
 import { DriveError } from '../../protocol/errors.ts';
 import type { InodeId, Version } from '../../protocol/ids.ts';
 import type { Ino } from '../replica/local-inode.ts';
 import type { ByteRange } from './content-store.ts';
+import { PendingRows } from './pending-rows.ts';
+import type { RecordOnDisk } from './pending-rows.ts';
 
 /** What is recorded about one content file. */
 export interface LedgerRow {
@@ -42,18 +45,34 @@ type StoredRow = Omit<LedgerRow, 'isDirty' | 'isExact'> & { readonly isDirty: nu
 
 const fdatasyncOf = promisify(fdatasync);
 
+/** How long records may wait for a transaction that they share. */
+export interface LedgerGroup {
+  readonly clock: Clock;
+  readonly delayMs: number;
+}
+
+/** More records than these do not wait. */
+const pendingMax = 2_000;
+
 /**
- * The record of what each content file holds, in an SQLite database beside the files. A statement is one
- * transaction in the write-ahead log: it survives the death of the process at once, and that of the machine
- * after `flush`.
+ * The record of what each content file holds, in an SQLite database beside the files. What is committed is in the
+ * write-ahead log: it survives the death of the process, and that of the machine after `flush`.
+ *
+ * With a group, what does not make the disk's record wrong waits in memory and shares a transaction. Whoever commits
+ * elsewhere what follows from a record (the size that the tree knows, say) calls `commit` before, so that nobody ever
+ * knows more than the ledger.
  */
 export class ContentLedger {
   readonly #db: Database.Database;
   readonly #logFd: number;
   readonly #statements;
+  readonly #group: LedgerGroup | undefined;
+  readonly #pending = new PendingRows();
+  #timer: AbortController | undefined;
 
-  /** Opens or makes the ledger in `directory`, which must exist and be private. */
-  constructor(directory: string) {
+  /** Opens or makes the ledger in `directory`, which must exist and be private. Without a group nothing waits. */
+  constructor(directory: string, group?: LedgerGroup) {
+    this.#group = group;
     const path = join(directory, 'content.db');
     this.#db = new Database(path);
     write(() => {
@@ -66,77 +85,109 @@ export class ContentLedger {
   }
 
   row(ino: Ino): LedgerRow | undefined {
-    return rowOf(this.#statements.byIno.get(ino));
+    const pending = this.#pending.byIno(ino);
+    if (pending !== undefined) return pending;
+    const row = rowOf(this.#statements.byIno.get(ino));
+    return row === undefined || this.#pending.supersedes(row.generation) ? undefined : row;
   }
 
   rowOfGeneration(generation: number): LedgerRow | undefined {
-    return rowOf(this.#statements.byGeneration.get(generation));
+    const pending = this.#pending.get(generation);
+    if (pending !== undefined) return pending;
+    return this.#pending.supersedes(generation) ? undefined : rowOf(this.#statements.byGeneration.get(generation));
   }
 
   dirtyRows(): LedgerRow[] {
+    this.commit();
     return this.#statements.dirty.all().flatMap((row) => rowOf(row) ?? []);
   }
 
   /** All files; for recovery after the machine died. */
   allRows(): LedgerRow[] {
+    this.commit();
     return this.#statements.all.all().flatMap((row) => rowOf(row) ?? []);
   }
 
-  /** Clean files, those not used for the longest first. */
+  /** Clean files, those not used for the longest first. On a full disk those whose record waits are left out. */
   leastRecentlyUsed(limit: number): LedgerRow[] {
-    return this.#statements.oldest.all(limit).flatMap((row) => rowOf(row) ?? []);
+    this.#tryToCommit();
+    const rows = this.#statements.oldest.all(limit + this.#pending.size).flatMap((row) => rowOf(row) ?? []);
+    return rows.filter((row) => !this.#pending.supersedes(row.generation)).slice(0, limit);
   }
 
   generations(): Set<number> {
+    this.commit();
     return new Set(this.#statements.generations.all().map((row) => row.generation));
   }
 
   /** The highest generation in use; 0 if there is none. */
   lastGeneration(): number {
+    this.commit();
     return this.#statements.last.get()?.last ?? 0;
   }
 
   totalBytes(): number {
+    this.commit();
     return this.#statements.total.get()?.total ?? 0;
   }
 
   /** Records the whole of it; arrivals recorded singly before are part of it. */
   record(row: LedgerRow): void {
-    write(() =>
-      this.#db.transaction(() => {
-        this.#statements.put.run({ ...row, isDirty: Number(row.isDirty), isExact: Number(row.isExact) });
-        this.#statements.forgetArrivals.run(row.generation);
-      })(),
-    );
+    this.#pending.put(row, () => this.#onDisk(row.generation));
+    if (!this.#db.inTransaction) this.commit();
   }
 
-  /** The file is being written to: until the next `record`, all that is local may be dirty. */
+  /** As `record`, but it may wait: what the disk says of the file must stay true until it is committed. */
+  recordSoon(row: LedgerRow): void {
+    this.#pending.put(row, () => this.#onDisk(row.generation));
+    this.#wait();
+  }
+
+  /**
+   * The file is being written to: until the next `record`, all that is local may be dirty. Returns once the disk has
+   * no claims of the file that its next bytes would make wrong.
+   */
   markInexact(generation: number): void {
-    write(() => this.#statements.inexact.run(generation));
+    const onDisk = this.#pending.amend(generation, { isExact: false, isDirty: true });
+    if (onDisk === undefined) write(() => this.#statements.inexact.run(generation));
+    else if (onDisk === 'exact') this.commit();
   }
 
   setDurable(generation: number, claims: string): void {
-    write(() => this.#statements.durable.run(claims, generation));
+    const onDisk = this.#pending.amend(generation, { durableClaims: claims });
+    if (onDisk === undefined) write(() => this.#statements.durable.run(claims, generation));
   }
 
   touch(generation: number, usedMs: number): void {
-    write(() => this.#statements.touch.run(usedMs, generation));
+    this.#pending.touch(generation, usedMs);
+    this.#wait();
   }
 
   /** Bytes came into the content file: hydrated, or written over what was not. */
   recordArrival(generation: number, range: ByteRange): void {
-    write(() => this.#statements.arrive.run(generation, range.start, range.end));
+    this.#pending.arrive(generation, range);
+    this.#wait();
   }
 
   arrivals(generation: number): ByteRange[] {
-    return this.#statements.arrivals.all(generation);
+    const waiting = this.#pending.arrivals(generation);
+    // A whole row that waits has what arrived before it in itself.
+    if (this.#pending.supersedes(generation)) return [...waiting];
+    return [...this.#statements.arrivals.all(generation), ...waiting];
   }
 
   delete(generation: number): void {
-    this.#db.transaction(() => {
-      this.#statements.forget.run(generation);
-      this.#statements.forgetArrivals.run(generation);
-    })();
+    this.#pending.delete(generation);
+    this.#wait();
+  }
+
+  /** Commits what waits: after it, it survives the end of the process. If the disk is full, it waits on. */
+  commit(): void {
+    this.#timer?.abort();
+    this.#timer = undefined;
+    if (this.#pending.size === 0) return;
+    write(() => this.#db.transaction(() => this.#writePending())());
+    this.#pending.clear();
   }
 
   mark(name: string): string | undefined {
@@ -144,27 +195,83 @@ export class ContentLedger {
   }
 
   setMark(name: string, value: string): void {
+    if (!this.#db.inTransaction) this.commit();
     write(() => this.#statements.setMark.run(name, value));
   }
 
   /** What `action` records is recorded as one, or not at all. */
   together(action: () => void): void {
-    write(() => this.#db.transaction(action)());
+    this.commit();
+    const transaction = this.#db.transaction(() => {
+      action();
+      this.#writePending();
+    });
+    write(() => transaction());
+    this.#pending.clear();
   }
 
   /** As `flush`, but waits for the disk in place. */
   flushNow(): void {
+    this.commit();
     fdatasyncSync(this.#logFd);
   }
 
   /** Resolves when everything recorded before the call is on the disk. */
   async flush(): Promise<void> {
+    this.commit();
     await fdatasyncOf(this.#logFd);
   }
 
+  /** What waits is lost: `flush` before, unless the end of the process is to be played. */
   close(): void {
+    this.#timer?.abort();
     closeSync(this.#logFd);
     this.#db.close();
+  }
+
+  #onDisk(generation: number): RecordOnDisk {
+    const row = this.#statements.exactness.get(generation);
+    if (row === undefined) return 'nothing';
+    return row.isExact === 0 ? 'inexact' : 'exact';
+  }
+
+  #tryToCommit(): void {
+    try {
+      this.commit();
+    } catch {
+      // The disk may be full: it waits on, and whoever commits or flushes next meets the error itself.
+    }
+  }
+
+  #writePending(): void {
+    const { put, forget, forgetArrivals, arrive, touch } = this.#statements;
+    this.#pending.writeTo({
+      delete: (generation) => {
+        forget.run(generation);
+        forgetArrivals.run(generation);
+      },
+      put: (row) => {
+        put.run({ ...row, isDirty: Number(row.isDirty), isExact: Number(row.isExact) });
+        forgetArrivals.run(row.generation);
+      },
+      arrive: (generation, { start, end }) => arrive.run(generation, start, end),
+      touch: (generation, usedMs) => touch.run(usedMs, generation),
+    });
+  }
+
+  /** Something waits: it is committed now, or before long. */
+  #wait(): void {
+    if (this.#db.inTransaction) return; // of `together`, which writes it
+    if (this.#group === undefined || this.#pending.size >= pendingMax) return this.commit();
+    if (this.#timer !== undefined) return;
+    const timer = new AbortController();
+    this.#timer = timer;
+    this.#group.clock.sleep(this.#group.delayMs, timer.signal).then(
+      () => {
+        if (this.#timer === timer && this.#db.open) this.#tryToCommit();
+      },
+      () => undefined, // aborted: it was committed by something else
+    );
   }
 
   #prepare() {
@@ -173,6 +280,7 @@ export class ContentLedger {
     return {
       byIno: prepare<[number], StoredRow>('select * from files where ino = ?'),
       byGeneration: prepare<[number], StoredRow>('select * from files where generation = ?'),
+      exactness: prepare<[number], { isExact: number }>('select isExact from files where generation = ?'),
       dirty: prepare<[], StoredRow>('select * from files where isDirty'),
       all: prepare<[], StoredRow>('select * from files'),
       oldest: prepare<[number], StoredRow>('select * from files where not isDirty order by usedMs limit ?'),

@@ -48,7 +48,7 @@ export class FileHandlers {
     if ((flags & openFlags.truncate) !== 0) this.truncate(node, 0);
     if (killPrivileges) this.#killPrivileges(context, node);
     const keepsCache = node.stalePages === undefined;
-    return { fh: opened, openFlags: keepsCache ? openReplyFlags.keepCache : 0 };
+    return { fh: opened, openFlags: openReplyFlags.noFlush | (keepsCache ? openReplyFlags.keepCache : 0) };
   }
 
   create(context: RequestContext, parent: number, name: string, mode: number): FuseCreated {
@@ -157,6 +157,10 @@ export class FileHandlers {
     return data === undefined || data.start > offset ? offset : data.end;
   }
 
+  /**
+   * Only kernels before 5.16 ask for it, and those with a writeback cache: every write was carried out before write(2)
+   * returned, so close(2) has no error to tell and need not wait. That the file is whole is learnt from `release`.
+   */
   flush(fh: number): void {
     const open = this.#file(fh);
     if (!open.wasWritten) return;
@@ -186,7 +190,7 @@ export class FileHandlers {
   #created(inode: LocalInode, place: { readonly parent: number; readonly name: string } | undefined): FuseCreated {
     const attributes = entryOf(this.#parts, inode, place);
     const fh = this.#register(this.#parts.nodes.node(attributes.ino), true);
-    return { attributes, opened: { fh, openFlags: openReplyFlags.keepCache } };
+    return { attributes, opened: { fh, openFlags: openReplyFlags.noFlush | openReplyFlags.keepCache } };
   }
 
   /** `isNew`: the file was made by this open, so that its close is what tells that it is whole, written to or not. */

@@ -33,6 +33,8 @@ export class ReplicaDatabase {
   readonly #savepoint: Statement;
   readonly #release: Statement;
   readonly #undo: Statement;
+  readonly #beforeCommits: (() => void)[] = [];
+  readonly #afterUndos: (() => void)[] = [];
   #depth = 0;
   #pendingChanges = 0;
   #timer: AbortController | undefined;
@@ -56,6 +58,16 @@ export class ReplicaDatabase {
     this.#release = this.#db.prepare('release change');
     this.#undo = this.#db.prepare('rollback to change');
     this.#walFd = typeof source === 'string' && source !== ':memory:' ? openLog(source) : undefined;
+  }
+
+  /** Has `action` called each time before what is pending is committed; if it throws, that stays pending. */
+  beforeCommits(action: () => void): void {
+    this.#beforeCommits.push(action);
+  }
+
+  /** Has `action` called each time a change was undone, so that what was read meanwhile is forgotten. */
+  afterUndos(action: () => void): void {
+    this.#afterUndos.push(action);
   }
 
   /** The prepared form of `sql`, made once. */
@@ -98,6 +110,7 @@ export class ReplicaDatabase {
         this.#undo.run();
         this.#release.run();
       }
+      for (const action of this.#afterUndos) action();
       throw error;
     } finally {
       this.#depth = 0;
@@ -108,10 +121,18 @@ export class ReplicaDatabase {
 
   /** Commits what is pending; after this it survives the end of the process, though not yet of the machine. */
   commit(): void {
+    if (this.#db.inTransaction) for (const action of this.#beforeCommits) action();
     this.#timer?.abort();
     this.#timer = undefined;
     this.#pendingChanges = 0;
-    if (this.#db.inTransaction) this.#commit.run();
+    if (!this.#db.inTransaction) return;
+    try {
+      this.#commit.run();
+    } catch (error) {
+      // On a full disk SQLite may undo all of it.
+      for (const action of this.#afterUndos) action();
+      throw error;
+    }
   }
 
   /** Resolves when all that was changed before the call is on the disk. Concurrent calls share one flush. */

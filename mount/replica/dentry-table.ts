@@ -18,8 +18,6 @@ export class DentryTable {
   readonly #remove: Statement;
   readonly #list: Statement;
   readonly #names: Statement;
-  readonly #addLink: Statement;
-  readonly #addSubdirectory: Statement;
   #nextCookie: number;
 
   constructor(db: ReplicaDatabase, inodes: InodeTable) {
@@ -34,8 +32,6 @@ export class DentryTable {
        where d.parent = ? and d.cookie > ? and i.known = 1 order by d.cookie limit ?`,
     );
     this.#names = db.prepare('select parent, name from dentries where ino = ?');
-    this.#addLink = db.prepare('update inodes set links = links + ? where ino = ?');
-    this.#addSubdirectory = db.prepare('update inodes set subdirectories = subdirectories + ? where ino = ?');
     this.#nextCookie = (db.get('select coalesce(max(cookie), 0) as top from dentries') as { top: number }).top + 1;
   }
 
@@ -78,25 +74,14 @@ export class DentryTable {
   /** Lets a free name lead to `row`. */
   attach(parent: Ino, name: string, row: InodeRow): void {
     this.#insert.run(this.#nextCookie++, parent, name, row.ino);
-    if (row.known && row.kind === 'directory') {
-      this.#db.run('update inodes set links = links + 1, parent = ? where ino = ?', parent, row.ino);
-      this.#addSubdirectory.run(1, parent);
-    } else {
-      this.#addLink.run(1, row.ino);
-    }
+    if (row.known && row.kind === 'directory') this.#inodes.attachDirectory(row.ino, parent);
+    else this.#inodes.addLinks(row.ino, 1);
   }
 
   /** Takes away a name that leads to `row`. */
   detach(parent: Ino, name: string, row: InodeRow): void {
     this.#remove.run(parent, name);
-    if (row.known && row.kind === 'directory') {
-      this.#db.run(
-        `update inodes set links = links - 1, parent = case when links = 1 then 0 else parent end where ino = ?`,
-        row.ino,
-      );
-      this.#addSubdirectory.run(-1, parent);
-    } else {
-      this.#addLink.run(-1, row.ino);
-    }
+    if (row.known && row.kind === 'directory') this.#inodes.detachDirectory(row.ino, parent);
+    else this.#inodes.addLinks(row.ino, -1);
   }
 }

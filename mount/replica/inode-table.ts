@@ -117,18 +117,29 @@ export function rowToInode(value: unknown): InodeRow {
 /** A gap between the numbers of two lives, so that a number given out and lost in a crash is never given again. */
 const numbersPerLife = 2 ** 32;
 
-/** The inodes of the replica by number and by id. */
+/** Rows kept in memory: about 3 MB of them. */
+const keptRowsMax = 8_192;
+
+/**
+ * The inodes of the replica by number and by id. All that changes them is here, so that rows that were read lately are
+ * kept in memory and always say what the database would.
+ */
 export class InodeTable {
   readonly #db: ReplicaDatabase;
+  readonly #kept = new Map<Ino, InodeRow>();
   readonly #byIno: Statement;
   readonly #byId: Statement;
   readonly #insert: Statement;
   readonly #touch: Statement;
+  readonly #setAttributes: Statement;
+  readonly #contentChanged: Statement;
+  readonly #addLinks: Statement;
   readonly #totals: Statement;
   #nextIno: number;
 
   constructor(db: ReplicaDatabase) {
     this.#db = db;
+    db.afterUndos(() => this.#kept.clear());
     this.#byIno = db.prepare(`select ${inodeColumns} from inodes i where i.ino = ?`);
     this.#byId = db.prepare(`select ${inodeColumns} from inodes i where i.id = ?`);
     this.#insert = db.prepare(
@@ -137,6 +148,13 @@ export class InodeTable {
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?, 0, 0)`,
     );
     this.#touch = db.prepare('update inodes set mtime = ?, ctime = ? where ino = ?');
+    this.#setAttributes = db.prepare(
+      'update inodes set mode = ?, uid = ?, gid = ?, atime = ?, mtime = ?, ctime = ? where ino = ?',
+    );
+    this.#contentChanged = db.prepare(
+      'update inodes set size = ?, mtime = ?, ctime = ?, sequence = ?, content_dirty = 1 where ino = ?',
+    );
+    this.#addLinks = db.prepare('update inodes set links = links + ? where ino = ?');
     this.#totals = db.prepare('select inodes, bytes from totals');
     const reserved = db.get(`select value from settings where key = 'inodeNumbersReserved'`) as
       { value: string } | undefined;
@@ -159,8 +177,13 @@ export class InodeTable {
   }
 
   get(ino: Ino): InodeRow | undefined {
-    const row = this.#byIno.get(ino);
-    return row === undefined ? undefined : rowToInode(row);
+    const kept = this.#kept.get(ino);
+    if (kept !== undefined) return kept;
+    const stored = this.#byIno.get(ino);
+    if (stored === undefined) return undefined;
+    const row = rowToInode(stored);
+    this.#keep(row);
+    return row;
   }
 
   byId(id: InodeId): InodeRow | undefined {
@@ -173,23 +196,26 @@ export class InodeTable {
       ...[row.ino, row.id, row.known ? 1 : 0, kindNumber(row.kind), row.mode, row.uid, row.gid, row.rdev, row.size],
       ...[row.atimeNs, row.mtimeNs, row.ctimeNs, row.target, row.version],
     );
+    const nlink = nlinkOf(row.kind, 0, 0, row.ino);
+    const fresh = { links: 0, nlink, subdirectories: 0, parent: 0 as Ino, sequence: 0, contentDirty: false };
+    this.#keep({ ...row, ...fresh });
   }
 
   /** Sets mtime and ctime. */
   touch(ino: Ino, mtimeNs: bigint, ctimeNs: bigint): void {
     this.#touch.run(mtimeNs, ctimeNs, ino);
+    this.#amend(ino, { mtimeNs, ctimeNs });
   }
 
   setCtime(ino: Ino, ctimeNs: bigint): void {
     this.#db.run('update inodes set ctime = ? where ino = ?', ctimeNs, ino);
+    this.#amend(ino, { ctimeNs });
   }
 
   setAttributes(ino: Ino, attributes: InodeAttributes & { readonly atimeNs: bigint }): void {
-    this.#db.run(
-      'update inodes set mode = ?, uid = ?, gid = ?, atime = ?, mtime = ?, ctime = ? where ino = ?',
-      ...[attributes.mode, attributes.uid, attributes.gid, attributes.atimeNs, attributes.mtimeNs, attributes.ctimeNs],
-      ino,
-    );
+    const { mode, uid, gid, atimeNs, mtimeNs, ctimeNs } = attributes;
+    this.#setAttributes.run(mode, uid, gid, atimeNs, mtimeNs, ctimeNs, ino);
+    this.#amend(ino, { mode, uid, gid, atimeNs, mtimeNs, ctimeNs });
   }
 
   /** The content is `version` now, and nothing of it is dirty. */
@@ -198,6 +224,7 @@ export class InodeTable {
       'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 0 where ino = ?',
       ...[size, size, version, row.ino],
     );
+    this.#amend(row.ino, { size, version, contentDirty: false });
   }
 
   /** The content is dirty, of `size` bytes, on top of `version` of `committedSize` bytes. */
@@ -206,23 +233,24 @@ export class InodeTable {
       'update inodes set size = ?, committed_size = ?, version = ?, content_dirty = 1 where ino = ?',
       ...[size, committedSize, version, row.ino],
     );
+    this.#amend(row.ino, { size, version, contentDirty: true });
   }
 
   /** What was dirty of the content is gone: it is that of its version again. */
   revertContent(row: InodeRow): void {
     this.#db.run('update inodes set size = committed_size, content_dirty = 0 where ino = ?', row.ino);
+    this.#kept.delete(row.ino);
   }
 
   /** Notes a local change of the content. */
-  contentChanged(row: InodeRow, size: number, nowNs: bigint): void {
-    this.#db.run(
-      `update inodes set size = ?, mtime = ?, ctime = ?, sequence = sequence + 1, content_dirty = 1 where ino = ?`,
-      ...[size, nowNs, nowNs, row.ino],
-    );
+  contentChanged({ ino, sequence }: InodeRow, size: number, nowNs: bigint): void {
+    this.#contentChanged.run(size, nowNs, nowNs, sequence + 1, ino);
+    this.#amend(ino, { size, mtimeNs: nowNs, ctimeNs: nowNs, sequence: sequence + 1, contentDirty: true });
   }
 
   setSequence(ino: Ino, sequence: number): void {
     this.#db.run('update inodes set sequence = ? where ino = ?', sequence, ino);
+    this.#amend(ino, { sequence });
   }
 
   /** Removes the row with its xattrs and manifest. */
@@ -231,6 +259,7 @@ export class InodeTable {
     this.#db.run('delete from xattrs where ino = ?', row.ino);
     this.#db.run('delete from manifests where ino = ?', row.ino);
     this.#db.run('delete from conflicts where ino = ?', row.ino);
+    this.#kept.delete(row.ino);
   }
 
   /** Makes an unknown row known. */
@@ -239,5 +268,65 @@ export class InodeTable {
       'update inodes set known = 1, kind = ?, rdev = ?, target = ? where ino = ?',
       ...[kindNumber(kind), rdev, target, ino],
     );
+    this.#kept.delete(ino);
+  }
+
+  /** One name more (or with -1 one fewer) leads to it. */
+  addLinks(ino: Ino, links: number): void {
+    this.#addLinks.run(links, ino);
+    const row = this.#kept.get(ino);
+    if (row !== undefined) this.#amend(ino, { links: row.links + links });
+  }
+
+  /** A directory has one name more, in `parent`. */
+  attachDirectory(ino: Ino, parent: Ino): void {
+    this.#db.run('update inodes set links = links + 1, parent = ? where ino = ?', parent, ino);
+    this.#kept.delete(ino);
+    this.#addSubdirectories(parent, 1);
+  }
+
+  /** A directory has one name fewer, in `parent`. */
+  detachDirectory(ino: Ino, parent: Ino): void {
+    this.#db.run(
+      `update inodes set links = links - 1, parent = case when links = 1 then 0 else parent end where ino = ?`,
+      ino,
+    );
+    this.#kept.delete(ino);
+    this.#addSubdirectories(parent, -1);
+  }
+
+  /** The root lies in itself. */
+  attachRoot(root: Ino): void {
+    this.#db.run('update inodes set parent = ino where ino = ?', root);
+    this.#kept.delete(root);
+  }
+
+  /** It is an inode that nobody else knows from now on. */
+  renew(ino: Ino, id: InodeId): void {
+    this.#db.run('update inodes set id = ?, version = 0 where ino = ?', id, ino);
+    this.#kept.delete(ino);
+  }
+
+  #addSubdirectories(ino: Ino, count: number): void {
+    this.#db.run('update inodes set subdirectories = subdirectories + ? where ino = ?', count, ino);
+    const row = this.#kept.get(ino);
+    if (row !== undefined) this.#amend(ino, { subdirectories: row.subdirectories + count });
+  }
+
+  #amend(ino: Ino, change: Partial<InodeRow>): void {
+    const row = this.#kept.get(ino);
+    if (row === undefined) return;
+    const next = { ...row, ...change };
+    next.nlink = nlinkOf(next.kind, next.links, next.subdirectories, ino);
+    this.#kept.set(ino, next);
+  }
+
+  #keep(row: InodeRow): void {
+    this.#kept.set(row.ino, row);
+    if (this.#kept.size <= keptRowsMax) return;
+    for (const ino of this.#kept.keys()) {
+      this.#kept.delete(ino);
+      if (this.#kept.size <= keptRowsMax / 2) return;
+    }
   }
 }

@@ -84,4 +84,9 @@ export interface LocalTree {
 
   /** Resolves when every change before the call is on the local disk. */
   durable(): Promise<void>;
+  /**
+   * Calls `action` each time before changes are committed, that is, before they survive the end of the process. If it
+   * throws, the changes go on waiting, and whoever wanted them committed gets the error.
+   */
+  beforeCommits(action: () => void): void;
 }

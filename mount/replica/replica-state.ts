@@ -179,7 +179,7 @@ export class ReplicaState {
         ...{ gid: null, rdev: 0, size: 0, atimeNs: nowNs, mtimeNs: nowNs, ctimeNs: nowNs, target: null },
         version: versionZero,
       });
-      this.db.run('update inodes set parent = ino where ino = ?', rootIno);
+      this.inodes.attachRoot(rootIno);
     });
     this.db.commit();
   }

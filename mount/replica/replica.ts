@@ -174,6 +174,10 @@ export class Replica implements LocalTree, SyncedTree {
     return this.#db.durable();
   }
 
+  beforeCommits(action: () => void): void {
+    this.#db.beforeCommits(action);
+  }
+
   /** As `durable`, waiting for the disk in place: for rare moments in which nothing else may happen. */
   durableNow(): void {
     this.#db.durableNow();

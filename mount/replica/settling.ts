@@ -171,7 +171,7 @@ export class Settling {
     if (row === undefined || !row.contentDirty) return;
     const { clock, randomness } = this.#state.environment;
     const id = makeId<InodeId>(clock, randomness);
-    this.#state.db.run('update inodes set id = ?, version = 0 where ino = ?', id, row.ino);
+    this.#state.inodes.renew(row.ino, id);
     this.#state.db.run('update dirty_inodes set created = 1, remote_gone = 0 where ino = ?', row.ino);
     for (const place of this.#state.dentries.namesOf(row.ino)) {
       const dirty = this.#state.places.get(place);

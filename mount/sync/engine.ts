@@ -6,6 +6,7 @@ import type { DirtyContent } from '../replica/synced-tree.ts';
 import { Backoff } from './backoff.ts';
 import { Exchange } from './exchange.ts';
 import { Refusals, isLastingRefusal } from './refusals.ts';
+import { Rush } from './rush.ts';
 import { defaultSyncTimings } from './sync-options.ts';
 import type { SyncOptions, SyncStatus, SyncTimings } from './sync-options.ts';
 import { Uploader } from './uploader.ts';
@@ -54,6 +55,7 @@ export class SyncEngine {
   #pulledMs = 0;
   /** When the burst of changes at hand began and when its last change came; `undefined` if there is none. */
   #burst: { readonly sinceMs: number; lastMs: number } | undefined;
+  readonly #rush = new Rush();
   #urgent = 0;
   #retryAtMs = 0;
   #uploadRetryAtMs = 0;
@@ -88,6 +90,7 @@ export class SyncEngine {
   /** Something in the tree or a file became dirty. Cheap: call it for every change. */
   changed(): void {
     const nowMs = this.#options.clock.nowMs();
+    this.#rush.changed(nowMs);
     if (this.#burst === undefined) {
       this.#burst = { sinceMs: nowMs, lastMs: nowMs };
       this.#signal();
@@ -100,7 +103,8 @@ export class SyncEngine {
   contentClosed(ino: Ino): void {
     if (this.#options.tree.inode(ino)?.contentDirty === true) this.#closed.add(ino);
     this.changed();
-    this.#signal();
+    // In a rush the loop looks by itself whether it is over.
+    if (this.#rushEndMs() === 0) this.#signal();
   }
 
   connected(isConnected: boolean): void {
@@ -298,7 +302,12 @@ export class SyncEngine {
     if (this.#burst === undefined) return Infinity;
     const { quietMs, burstMs } = this.#timings;
     const burstEndMs = Math.min(this.#burst.lastMs + quietMs, this.#burst.sinceMs + burstMs);
-    return Math.max(burstEndMs, this.#refusals.pausedUntilMs, this.#planAgainAtMs);
+    return Math.max(burstEndMs, this.#refusals.pausedUntilMs, this.#planAgainAtMs, this.#rushEndMs());
+  }
+
+  /** Before, the drain leaves the processor to those who change things, unless somebody waits for it. */
+  #rushEndMs(): number {
+    return this.#urgent > 0 ? 0 : this.#rush.endMs;
   }
 
   #exchangeDueMs(): number {
@@ -312,7 +321,8 @@ export class SyncEngine {
   /** Starts uploads of what is due; returns when to look again. */
   #startUploads(): number {
     const nowMs = this.#options.clock.nowMs();
-    if (nowMs < this.#uploadRetryAtMs) return this.#uploadRetryAtMs;
+    const startMs = Math.max(this.#uploadRetryAtMs, this.#rushEndMs());
+    if (nowMs < startMs) return startMs;
     if (this.#batches >= batchesUnderWayMax) return Infinity; // the end of a batch wakes the loop
     const lookDueMs = this.#lookedMs + lookMs;
     if (this.#partialBatches > 0 && this.#closed.size < filesPerBatchMax && nowMs < lookDueMs) return lookDueMs;

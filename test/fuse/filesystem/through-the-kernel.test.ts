@@ -363,7 +363,8 @@ assert stat.S_ISFIFO(os.stat(d + '/pipe').st_mode)`,
     fs.fsyncSync(again);
     content.write('again', 77);
     await drive.killAndRestart();
-    expect(() => fs.closeSync(again)).toThrow();
+    expect(() => fs.writeSync(again, 'too late')).toThrow();
+    fs.closeSync(again);
     expect(sha(fs.readFileSync(at('precious')))).toBe(sha(content));
   });
 });

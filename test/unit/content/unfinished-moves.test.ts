@@ -34,10 +34,10 @@ function start(): void {
   });
 }
 
-/** What the disk has after a kill: all that was written, and of the replica what was committed. */
+/** What the disk has after a kill that came right after a commit. */
 async function killAndStart(): Promise<void> {
-  files.ledger.close();
   await replica.close();
+  files.ledger.close();
   start();
 }
 
