@@ -312,7 +312,7 @@ export class ContentFile {
   recordIfNeeded(): void {
     if (this.isRetired || (!this.#isRecorded && !this.#isDirty)) return;
     if (!this.#isExactOnDisk) this.record(true, true);
-    else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs);
+    else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs, this.localBytes);
   }
 
   /** Closes the descriptor; the next use opens it again. */

@@ -158,8 +158,9 @@ export class ContentLedger {
     if (onDisk === undefined) write(() => this.#statements.durable.run(claims, generation));
   }
 
-  touch(generation: number, usedMs: number): void {
-    this.#pending.touch(generation, usedMs);
+  /** What changes of a clean file without a change of its bytes: when it was used, and what it takes of the disk. */
+  touch(generation: number, usedMs: number, byteLength: number): void {
+    this.#pending.touch(generation, { usedMs, byteLength });
     this.#wait();
   }
 
@@ -255,7 +256,7 @@ export class ContentLedger {
         forgetArrivals.run(row.generation);
       },
       arrive: (generation, { start, end }) => arrive.run(generation, start, end),
-      touch: (generation, usedMs) => touch.run(usedMs, generation),
+      touch: (generation, { usedMs, byteLength }) => touch.run(usedMs, byteLength, generation),
     });
   }
 
@@ -295,7 +296,7 @@ export class ContentLedger {
       ),
       inexact: db.prepare('update files set isExact = 0, isDirty = 1 where generation = ?'),
       durable: db.prepare('update files set durableClaims = ? where generation = ?'),
-      touch: db.prepare('update files set usedMs = ? where generation = ?'),
+      touch: db.prepare('update files set usedMs = ?, byteLength = ? where generation = ?'),
       arrive: db.prepare('insert into arrivals values (?, ?, ?)'),
       arrivals: prepare<[number], ByteRange>('select start, "end" from arrivals where generation = ?'),
       forgetArrivals: db.prepare('delete from arrivals where generation = ?'),

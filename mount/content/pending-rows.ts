@@ -5,6 +5,9 @@ import type { ByteRange } from './content-store.ts';
 /** What the disk has of a file: nothing, claims that are right as they stand, or that anything local may be dirty. */
 export type RecordOnDisk = 'nothing' | 'exact' | 'inexact';
 
+/** What changes of a clean file without a change of its bytes. */
+export type RowUse = Pick<LedgerRow, 'usedMs' | 'byteLength'>;
+
 interface PendingRow {
   row: LedgerRow;
   readonly onDisk: RecordOnDisk;
@@ -16,7 +19,7 @@ export class PendingRows {
   readonly #byIno = new Map<Ino, number>();
   readonly #deleted = new Set<number>();
   readonly #arrivals = new Map<number, ByteRange[]>();
-  readonly #used = new Map<number, number>();
+  readonly #used = new Map<number, RowUse>();
   /** How many things wait. */
   size = 0;
 
@@ -67,8 +70,8 @@ export class PendingRows {
     this.size += 1;
   }
 
-  touch(generation: number, usedMs: number): void {
-    if (this.amend(generation, { usedMs }) === undefined) this.#used.set(generation, usedMs);
+  touch(generation: number, use: RowUse): void {
+    if (this.amend(generation, use) === undefined) this.#used.set(generation, use);
     this.size += 1;
   }
 
@@ -88,12 +91,12 @@ export class PendingRows {
     delete(generation: number): void;
     put(row: LedgerRow): void;
     arrive(generation: number, range: ByteRange): void;
-    touch(generation: number, usedMs: number): void;
+    touch(generation: number, use: RowUse): void;
   }): void {
     for (const generation of this.#deleted) target.delete(generation);
     for (const { row } of this.#rows.values()) target.put(row);
     for (const [generation, ranges] of this.#arrivals) for (const range of ranges) target.arrive(generation, range);
-    for (const [generation, usedMs] of this.#used) target.touch(generation, usedMs);
+    for (const [generation, use] of this.#used) target.touch(generation, use);
   }
 
   clear(): void {

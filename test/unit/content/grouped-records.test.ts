@@ -162,7 +162,7 @@ test('the ledger answers with what waits as it does with what is committed', () 
   both((ledger) => ledger.recordSoon(row(3, 3, 40)));
   both((ledger) => ledger.delete(2));
   both((ledger) => ledger.setDurable(3, '[1,1,[],[]]'));
-  both((ledger) => ledger.touch(3, 7));
+  both((ledger) => ledger.touch(3, 7, 8));
   waiting.commit();
   both((ledger) => ledger.delete(3));
   for (const ledger of [waiting, direct]) ledger.close();
