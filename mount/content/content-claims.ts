@@ -1,3 +1,5 @@
+import type { LocalInode } from '../replica/local-inode.ts';
+import type { LedgerRow } from './content-ledger.ts';
 import type { ByteRange } from './content-store.ts';
 import { RangeSet } from './range-set.ts';
 
@@ -44,4 +46,13 @@ export function claimsAfterPowerLoss(durable: ContentClaims): ContentClaims {
   const present = durable.dirty.clone();
   present.remove(durable.baseEnd, Infinity);
   return { size: durable.size, baseEnd: durable.baseEnd, present, dirty: durable.dirty.clone() };
+}
+
+/**
+ * Whether the content was settled as a version that the tree, after a crash, does not know of yet. Against the tree's
+ * older base all that is local may differ.
+ */
+export function isAhead(row: Pick<LedgerRow, 'sourceInode' | 'sourceVersion'>, inode: LocalInode | undefined): boolean {
+  if (inode === undefined || !inode.contentDirty) return false;
+  return row.sourceInode === inode.id && row.sourceVersion > inode.version;
 }

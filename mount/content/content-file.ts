@@ -1,30 +1,23 @@
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasync, fstatSync, ftruncateSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { DriveError } from '../../protocol/errors.ts';
 import type { InodeId, Version } from '../../protocol/ids.ts';
 import type { Ino } from '../replica/local-inode.ts';
+import { openContent, syncDirectory } from './content-descriptor.ts';
 import { encodeClaims } from './content-claims.ts';
 import type { ContentClaims } from './content-claims.ts';
 import type { ContentLedger, LedgerRow } from './content-ledger.ts';
 import type { ByteRange } from './content-store.ts';
+import { dataRangesOf } from './data-pieces.ts';
 import { DirtyRanges } from './dirty-ranges.ts';
 import { codeOf, errorOfDisk, ShortWrite } from './disk-errors.ts';
+import { DiskUsage } from './disk-usage.ts';
 import type { ManifestMap } from './manifest-map.ts';
 import type { RangeSet } from './range-set.ts';
-import { nextData, nextHole, punchHole, reserveSpace } from './sparse-file.ts';
+import { rangeOfSegment, segmentBytes, segmentsByAge, SegmentUses } from './segment-uses.ts';
+import type { EvictableSegment } from './segment-uses.ts';
+import { punchHole, reserveSpace } from './sparse-file.ts';
 
 /** Where the bytes that are not local come from: one version of one inode. */
 export interface ContentSource {
@@ -63,6 +56,8 @@ export class ContentFile {
   /** How many hold it open; kept by `ContentFiles`. */
   handles = 0;
   usedMs: number;
+  /** How many need all that is local to stay: whoever reads the content file itself, not through this object. */
+  keepers = 0;
   /** No longer its inode's content: it lives on for those who have it open, and as a donor of blocks. */
   isRetired = false;
 
@@ -76,6 +71,10 @@ export class ContentFile {
   #isRecorded: boolean;
   #durableClaims: string | null;
   #isDirectoryDurable = false;
+  readonly #usage: DiskUsage;
+  #uses: SegmentUses | undefined;
+  /** Ranges that somebody waits for. */
+  readonly #wanted = new Set<ByteRange>();
   #fd: number | undefined;
 
   constructor(
@@ -83,7 +82,7 @@ export class ContentFile {
     identity: { readonly generation: number; readonly path: string; readonly ino: Ino; readonly source: ContentSource },
     claims: ContentClaims,
     /** How the ledger has it; `undefined` if it has not. */
-    row: Pick<LedgerRow, 'isDirty' | 'isExact' | 'durableClaims'> | undefined,
+    row: LedgerRow | undefined,
   ) {
     this.#host = host;
     this.generation = identity.generation;
@@ -98,7 +97,8 @@ export class ContentFile {
     this.#isRecorded = row !== undefined;
     this.#isExactOnDisk = row?.isExact ?? false;
     this.#durableClaims = row?.durableClaims ?? null;
-    this.usedMs = host.nowMs();
+    this.#usage = new DiskUsage(identity.path, row?.byteLength ?? 0, (bytes) => host.grew(bytes));
+    this.usedMs = row?.usedMs ?? host.nowMs();
   }
 
   get size(): number {
@@ -118,9 +118,9 @@ export class ContentFile {
     return this.#present.covers(0, this.#baseEnd);
   }
 
-  /** Bytes in the content file, holes that were written or hydrated counted as bytes. */
+  /** Bytes that its content file takes on the local disk. */
   get localBytes(): number {
-    return this.#present.byteLength + (this.#size - this.#baseEnd);
+    return this.#usage.bytes;
   }
 
   /** What of `[offset, offset + length)` must be hydrated before it can be read. */
@@ -139,6 +139,7 @@ export class ContentFile {
     if (!this.isReadable(offset, length))
       throw new DriveError('internal', `inode ${this.ino} is read before it is hydrated`);
     if (length === 0) return 0;
+    this.#touch(offset, offset + length);
     const fd = this.#descriptor();
     let done = 0;
     while (done < length) {
@@ -163,6 +164,7 @@ export class ContentFile {
       throw errorOfDisk(error, this.path);
     } finally {
       if (done > 0) this.#changed(offset, offset + done);
+      this.#wrote(offset, done);
     }
     return done;
   }
@@ -173,12 +175,11 @@ export class ContentFile {
     this.#startChange();
     this.#onDisk(() => ftruncateSync(this.#descriptor(), size));
     if (size < this.#size) {
-      const before = this.localBytes;
       this.#baseEnd = Math.min(this.#baseEnd, size);
       this.#present.remove(this.#baseEnd, Infinity);
       this.#dirty.remove(size, Infinity);
       this.#size = size;
-      this.#host.grew(this.localBytes - before);
+      this.#usage.measure(this.#fd);
       this.record();
       this.#startChange();
     } else {
@@ -193,28 +194,26 @@ export class ContentFile {
     this.#startChange();
     this.#clear(offset, end);
     this.#changed(offset, end);
+    this.#usage.measure(this.#fd);
   }
 
   /** Makes sure that writing to a range cannot run out of disk. Throws `noSpace`. */
   reserve(offset: number, length: number): void {
     reserveSpace(this.#descriptor(), offset, length);
+    this.#usage.measure(this.#fd);
   }
 
   /** Where data is from `offset` on, in order, touching pieces joined. What is not hydrated counts by its manifest. */
   dataRanges(offset: number): ByteRange[] {
-    const out: { start: number; end: number }[] = [];
-    for (const piece of this.#dataPieces(offset)) {
-      const last = out.at(-1);
-      if (last !== undefined && last.end === piece.start) last.end = piece.end;
-      else out.push(piece);
-    }
-    return out;
+    const layout = { size: this.#size, baseEnd: this.#baseEnd, present: this.#present, map: this.map };
+    return dataRangesOf({ ...layout, descriptor: () => this.#descriptor() }, offset);
   }
 
   /** Takes in verified bytes of `source`. What was written or hydrated meanwhile stays. */
   hydrate(offset: number, bytes: Uint8Array): void {
     for (const range of this.missing(offset, bytes.length)) {
       this.#onDisk(() => this.#writeBytes(range.start, bytes.subarray(range.start - offset, range.end - offset)));
+      this.#wrote(range.start, range.end - range.start);
       this.#arrived(range);
     }
   }
@@ -273,7 +272,13 @@ export class ContentFile {
   async sync(): Promise<void> {
     if (this.isRetired || !this.#isRecorded) return;
     const claims = encodeClaims(this.#claims());
-    await fdatasyncOf(this.#descriptor());
+    // What is to be claimed as durable must not be evicted meanwhile.
+    this.keepers += 1;
+    try {
+      await fdatasyncOf(this.#descriptor());
+    } finally {
+      this.keepers -= 1;
+    }
     if (!this.#isDirectoryDurable) {
       syncDirectory(dirname(this.path));
       this.#isDirectoryDurable = true;
@@ -299,7 +304,7 @@ export class ContentFile {
       isDirty: this.#isDirty,
       isExact,
       durableClaims: this.#durableClaims,
-      byteLength: this.localBytes,
+      byteLength: this.#usage.bytes,
       usedMs,
     };
     if (mayWait) this.#host.ledger.recordSoon(row);
@@ -311,8 +316,13 @@ export class ContentFile {
   /** Writes into the ledger what changed since it was last recorded, if it was ever to be; when a dirty file was used does not matter. */
   recordIfNeeded(): void {
     if (this.isRetired || (!this.#isRecorded && !this.#isDirty)) return;
+    if (this.#uses !== undefined) {
+      this.#host.ledger.recordUses(this.generation, this.#uses.takeUnrecorded());
+      // Its turn to be evicted comes with the segment that was used longest ago.
+      if (!this.#isDirty) this.usedMs = this.evictable()[0]?.usedMs ?? this.usedMs;
+    }
     if (!this.#isExactOnDisk) this.record(true, true);
-    else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs, this.localBytes);
+    else if (!this.#isDirty) this.#host.ledger.touch(this.generation, this.usedMs, this.#usage.bytes);
   }
 
   /** Closes the descriptor; the next use opens it again. */
@@ -338,8 +348,75 @@ export class ContentFile {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw errorOfDisk(error, this.path);
     }
-    this.#host.grew(-this.localBytes);
+    this.#usage.deleted();
     this.retire();
+  }
+
+  /** `[start, end)` is not evicted until the returned function is called: somebody waits for it and will read it. */
+  want(range: ByteRange): () => void {
+    this.#wanted.add(range);
+    return () => this.#wanted.delete(range);
+  }
+
+  /** Counts anew what it takes of the disk: always, or if something was written since. */
+  measure(when: 'always' | 'ifWritten'): void {
+    if (when === 'always' || this.#usage.isEstimate) this.#usage.measure(this.#fd);
+  }
+
+  /** What may be evicted, by segments, those used longest ago first; nothing of a dirty file, nor of what somebody needs. */
+  evictable(): EvictableSegment[] {
+    if (this.#isDirty || this.keepers > 0 || this.isRetired) return [];
+    return segmentsByAge(this.#present.ranges(), this.#wanted, (segment) =>
+      this.#size > segmentBytes ? this.#segmentUses().usedMs(segment) : this.usedMs,
+    );
+  }
+
+  /**
+   * Gives up segments that `evictable` named just now. The ledger forgets them first and the disk after it, so that what is
+   * claimed is there, whenever the process dies. Throws `noSpace`, having changed nothing, if the ledger cannot be written.
+   */
+  evict(segments: readonly number[]): void {
+    const ranges = segments.map(rangeOfSegment);
+    const given = ranges.flatMap(({ start, end }) => this.#present.within(start, end));
+    for (const { start, end } of ranges) this.#present.remove(start, end);
+    const durableClaims = this.#durableClaims;
+    // It is clean, so all that was fsynced is committed, and after a power loss nothing here needs to be believed.
+    this.#durableClaims = null;
+    try {
+      this.record();
+    } catch (error) {
+      this.#durableClaims = durableClaims;
+      for (const { start, end } of given) this.#present.add(start, end);
+      throw error;
+    }
+    this.#giveBack(ranges);
+    this.#usage.measure(this.#fd);
+    this.#host.ledger.measured(this.generation, this.#usage.bytes);
+  }
+
+  #giveBack(ranges: readonly ByteRange[]): void {
+    const fd = this.#descriptor();
+    if (ranges.every(({ start, end }) => punchHole(fd, start, end - start))) return;
+    // This filesystem has no holes to punch: then all goes, which any can do.
+    this.#present.clear();
+    this.record();
+    this.#onDisk(() => ftruncateSync(fd, 0));
+    this.#onDisk(() => ftruncateSync(fd, this.#size));
+  }
+
+  #segmentUses(): SegmentUses {
+    this.#uses ??= new SegmentUses(this.#isRecorded ? this.#host.ledger.segmentUses(this.generation) : []);
+    return this.#uses;
+  }
+
+  #touch(start: number, end: number): void {
+    if (this.#size > segmentBytes) this.#segmentUses().touch(start, end, this.#host.nowMs());
+  }
+
+  #wrote(offset: number, length: number): void {
+    if (length === 0) return;
+    this.#touch(offset, offset + length);
+    this.#usage.wrote(length, this.#descriptor());
   }
 
   #claims(): ContentClaims {
@@ -370,13 +447,10 @@ export class ContentFile {
   #changed(start: number, end: number): void {
     for (const range of this.missing(start, end - start)) {
       this.#present.add(range.start, range.end);
-      this.#host.grew(range.end - range.start);
       if (this.#isRecorded) this.#host.ledger.recordArrival(this.generation, range);
     }
     this.#dirty.add(Math.min(start, this.#size), end);
-    if (end <= this.#size) return;
-    this.#host.grew(end - this.#size);
-    this.#size = end;
+    this.#size = Math.max(this.#size, end);
   }
 
   #clear(start: number, end: number): void {
@@ -388,43 +462,12 @@ export class ContentFile {
 
   #arrived(range: ByteRange): void {
     this.#present.add(range.start, range.end);
-    this.#host.grew(range.end - range.start);
     if (this.isRetired) return;
     if (this.#isRecorded) {
       this.#host.ledger.recordArrival(this.generation, range);
       if (!this.#isDirty) this.#isExactOnDisk = false;
     } else {
       this.record();
-    }
-  }
-
-  *#dataPieces(offset: number): Generator<{ start: number; end: number }> {
-    let at = offset;
-    while (at < this.#size) {
-      const inBase = at < this.#baseEnd;
-      if (inBase && !this.#present.has(at)) {
-        const end = this.missing(at, this.#baseEnd - at)[0]?.end ?? this.#baseEnd;
-        for (const stretch of this.map?.stretches(at, end) ?? [{ offset: at, length: end - at, hash: '' }]) {
-          if (stretch.hash === null) continue;
-          yield { start: Math.max(at, stretch.offset), end: Math.min(end, stretch.offset + stretch.length) };
-        }
-        at = end;
-        continue;
-      }
-      const end = inBase ? (this.#present.within(at, this.#baseEnd)[0]?.end ?? this.#baseEnd) : this.#size;
-      yield* this.#localData(at, end);
-      at = end;
-    }
-  }
-
-  *#localData(start: number, end: number): Generator<{ start: number; end: number }> {
-    const fd = this.#descriptor();
-    for (let at = start; at < end;) {
-      const data = nextData(fd, at);
-      if (data === undefined || data >= end) return;
-      const hole = Math.min(end, nextHole(fd, data, this.#size));
-      yield { start: data, end: hole };
-      at = hole;
     }
   }
 
@@ -450,25 +493,5 @@ export class ContentFile {
     } catch (error) {
       throw errorOfDisk(error, this.path);
     }
-  }
-}
-
-function openContent(path: string): number {
-  const flags = constants.O_RDWR | constants.O_CREAT;
-  try {
-    return openSync(path, flags, 0o600);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return openSync(path, flags, 0o600);
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

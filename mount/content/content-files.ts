@@ -6,14 +6,17 @@ import type { Manifest } from '../../protocol/manifest.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
 import type { ContentMove } from '../replica/synced-tree.ts';
+import { CacheTrimmer } from './cache-trimmer.ts';
+import type { TrimmedFiles } from './cache-trimmer.ts';
 import { CondemnedFiles } from './condemned-files.ts';
-import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims } from './content-claims.ts';
+import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims, isAhead } from './content-claims.ts';
 import type { ContentClaims } from './content-claims.ts';
 import { ContentFile } from './content-file.ts';
 import type { ContentFileHost } from './content-file.ts';
 import { ContentLedger } from './content-ledger.ts';
 import type { LedgerRow } from './content-ledger.ts';
 import type { DrainableContent, DrainSource } from './content-store.ts';
+import { statBlockBytes } from './disk-usage.ts';
 import { ManifestMap } from './manifest-map.ts';
 import { RangeSet } from './range-set.ts';
 import { syncFilesystem } from './sparse-file.ts';
@@ -25,6 +28,7 @@ export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'content
 export interface ContentFilesOptions {
   /** Private to the mount; made if it is not there. */
   readonly directory: string;
+  /** How much of the local disk they may take, dirty and pinned ones included; what has to stay may take more. */
   readonly cacheBytesMax: number;
   readonly tree: ContentTree;
   /** Moves that an earlier run may not have made, oldest first: they are made before anything else. */
@@ -32,6 +36,8 @@ export interface ContentFilesOptions {
   readonly clock: Clock;
   /** Tells this run of the machine from others: what is in its memory survives a process, not a reboot. */
   readonly bootId: string;
+  /** Whether a file must stay once it is here. */
+  readonly isPinned?: (ino: Ino) => boolean;
   /** Brings missing bytes of a file in. */
   readonly hydrate: (file: ContentFile, offset: number, length: number) => Promise<void>;
 }
@@ -42,12 +48,15 @@ const retiredFilesMax = 64;
 const ledgerDelayMs = 100;
 /** How long a shutdown waits for the disk before it leaves clean contents to be hydrated anew after a reboot. */
 const shutdownSyncMs = 5_000;
+/** So much is made free when the disk is full, in at most so many pieces. */
+const roomBytes = 64 * 1024 * 1024;
+const roomPiecesMax = 1_024;
 
 /**
- * The content files of one mount: at most one current file an inode, and those that were replaced while open. Files
- * are evicted whole, least recently used first, when they pass `cacheBytesMax`; never dirty or open ones.
+ * The content files of one mount: at most one current file an inode, and those that were replaced while open. When they
+ * take more than `cacheBytesMax` of the disk, what was used longest ago is evicted: see `CacheTrimmer`.
  */
-export class ContentFiles implements DrainableContent, ContentFileHost {
+export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedFiles {
   readonly ledger: ContentLedger;
   readonly #options: ContentFilesOptions;
   readonly #tree: ContentTree;
@@ -60,12 +69,13 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
   readonly #condemned: CondemnedFiles;
   #nextGeneration: number;
   #usedBytes: number;
-  #isEvicting = false;
+  readonly #trimmer: CacheTrimmer;
 
   /** Recovers what an earlier run left; reports to `tree` what it had not noted before a crash. */
   constructor(options: ContentFilesOptions) {
     this.#options = options;
     this.#tree = options.tree;
+    this.#trimmer = new CacheTrimmer(this, options.cacheBytesMax);
     this.#condemned = new CondemnedFiles(() => options.tree.durable());
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     const { clock, tree } = options;
@@ -75,6 +85,9 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     tree.beforeCommits?.(() => this.ledger.commit());
     const isSameBoot = this.ledger.mark('boot') === options.bootId || this.ledger.mark('clean') === 'yes';
     this.ledger.setMark('clean', 'no');
+    // From here on bytes change that the mark says are on the disk.
+    this.ledger.flushNow();
+    for (const generation of this.ledger.generationsWithArrivals()) this.#recount(generation);
     this.#usedBytes = this.ledger.totalBytes();
     this.#deleteOrphans();
     this.#nextGeneration = this.ledger.lastGeneration() + 1;
@@ -111,11 +124,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.#current.delete(file.ino);
       this.#discard(file);
     } else {
+      file.measure('ifWritten');
       file.recordIfNeeded();
       file.closeDescriptor();
       this.#current.delete(file.ino);
     }
-    if (this.#usedBytes > this.#options.cacheBytesMax) this.evict(this.#options.cacheBytesMax);
+    this.#trimmer.check();
   }
 
   /** The size of `ino`'s current content if that is open, which may be newer than what the tree knows. */
@@ -171,6 +185,8 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const inode = this.#tree.inode(ino);
     if (inode === undefined || inode.kind !== 'file') return undefined;
     const file = this.open(ino);
+    // A drain's thread reads the content file itself, where what is evicted reads as zeros.
+    file.keepers += 1;
     file.startDrain(this.#tree.contentSequence(ino));
     // Content moved here from another inode has no base under this one: all of it is news.
     const isWhollyDirty = file.source.inode !== inode.id;
@@ -189,8 +205,10 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
         throw new DriveError('conflict', `inode ${ino} was cut while it was read for upload`);
       },
       close: async () => {
-        if (isOpen) this.close(file);
+        if (!isOpen) return;
         isOpen = false;
+        file.keepers -= 1;
+        this.close(file);
       },
     };
   }
@@ -202,6 +220,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const isLatest = this.#tree.contentSequence(ino) === sequence;
     file.settle(sequence, isLatest, { inode: inode.id, version: inode.version }, new ManifestMap(manifest));
     this.settleUnheld(file);
+    this.#trimmer.check();
   }
 
   replaced(ino: Ino): void {
@@ -239,38 +258,67 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
 
   grew(bytes: number): void {
     this.#usedBytes += bytes;
+    if (bytes > 0) this.#trimmer.grew();
   }
 
   makeRoom(): boolean {
     const before = this.#usedBytes;
-    this.evict(Math.max(0, before - 64 * 1024 * 1024));
+    this.#trimmer.trim(Math.max(0, before - roomBytes), roomPiecesMax);
     return this.#usedBytes < before;
   }
 
-  /** Drops clean, closed files, least recently used first, until at most `bytesMax` are used or none is left. */
+  /** Evicts what may go, used longest ago first, until at most `bytesMax` are used or nothing is left. */
   evict(bytesMax: number): void {
-    if (this.#isEvicting) return;
-    this.#isEvicting = true;
-    try {
-      for (const file of this.#donors) {
-        if (this.#usedBytes <= bytesMax) return;
-        this.#donors.delete(file);
-        file.delete();
-      }
-      while (this.#usedBytes > bytesMax) {
-        const rows = this.ledger
-          .leastRecentlyUsed(64 + this.#current.size)
-          .filter((row) => !this.#current.has(row.ino));
-        if (rows.length === 0) return;
-        for (const row of rows) {
-          if (this.#usedBytes <= bytesMax) return;
-          this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
-          this.#loaded.delete(row.generation);
-        }
-      }
-    } finally {
-      this.#isEvicting = false;
+    this.#trimmer.trim(bytesMax);
+  }
+
+  /** Resolves when the files were brought down to `cacheBytesMax`, as far as they can be. */
+  trimmed(): Promise<void> {
+    return this.#trimmer.settled();
+  }
+
+  /** Evicts all that may go of one file, pinned or not; returns how many bytes of disk that freed, or why it may not. */
+  evictFile(ino: Ino): number | 'dirty' | 'inUse' {
+    const file = this.#find(ino);
+    if (file === undefined) return 0;
+    const before = file.localBytes;
+    if (file.isDirty) {
+      this.settleUnheld(file);
+      return 'dirty';
     }
+    if (file.handles === 0) {
+      this.deleteClosed(file);
+      return before;
+    }
+    if (file.keepers > 0) return 'inUse';
+    file.evict(file.evictable().map(({ segment }) => segment));
+    return before - file.localBytes;
+  }
+
+  isPinned(ino: Ino): boolean {
+    return this.#options.isPinned?.(ino) === true;
+  }
+
+  openFiles(): Iterable<ContentFile> {
+    return this.#current.values();
+  }
+
+  loadClosed(row: LedgerRow): ContentFile {
+    return this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims));
+  }
+
+  deleteClosed(file: ContentFile): void {
+    file.delete();
+    this.#loaded.delete(file.generation);
+    if (this.#current.get(file.ino) === file) this.#current.delete(file.ino);
+  }
+
+  deleteDonor(): boolean {
+    const [oldest] = this.#donors;
+    if (oldest === undefined) return false;
+    this.#donors.delete(oldest);
+    oldest.delete();
+    return true;
   }
 
   /** Data and record of `ino`'s content durable on the local disk. */
@@ -285,10 +333,14 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
 
   /** Records everything and closes the files. After it nothing else may be called. */
   async shutdown(): Promise<void> {
+    await this.#trimmer.close();
     await this.#condemned.settled();
     for (const file of this.#loaded.values()) {
       if (file.isRetired) file.delete();
-      else file.recordIfNeeded();
+      else {
+        file.measure('ifWritten');
+        file.recordIfNeeded();
+      }
       file.closeDescriptor();
     }
     for (const file of this.#donors) file.delete();
@@ -313,7 +365,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const inode = this.#tree.inode(ino);
     if (inode !== undefined && !inode.contentDirty && !row.isDirty && row.sourceVersion !== inode.version) {
       // The head moved: these bytes are of another version, and good for blocks that the new one still has.
-      this.#drop(this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)));
+      this.#drop(this.loadClosed(row));
       return undefined;
     }
     const claims = this.#claimsOf(row);
@@ -392,6 +444,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     return join(this.#options.directory, branch, String(generation));
   }
 
+  /** Counts anew what a file takes into which bytes came that an earlier run did not count. */
+  #recount(generation: number): void {
+    const blocks = statSync(this.#path(generation), { throwIfNoEntry: false })?.blocks ?? 0;
+    this.ledger.measured(generation, blocks * statBlockBytes);
+  }
+
   /** Deletes content files that no row claims: replaced ones that were open. */
   #deleteOrphans(): void {
     const known = this.ledger.generations();
@@ -413,12 +471,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
     const isStale = inode === undefined || (!inode.contentDirty && inode.version !== row.sourceVersion);
     const isCleanAfterPowerLoss = !isSameBoot && inode?.contentDirty !== true;
     if (!claims || isStale || isCleanAfterPowerLoss) {
-      this.#load(row, this.#claimsOf(row) ?? decodeClaims(row.claims)).delete();
-      this.#loaded.delete(row.generation);
+      this.deleteClosed(this.loadClosed(row));
     } else {
       const ownVersion = inode.id === row.sourceInode ? inode.version : row.sourceVersion;
       const sourceVersion = isAhead(row, inode) ? row.sourceVersion : ownVersion;
       const file = this.#load({ ...row, isDirty: true, sourceVersion }, claims);
+      file.measure('always');
       file.record();
       file.closeDescriptor();
       this.#loaded.delete(row.generation);
@@ -436,13 +494,4 @@ export class ContentFiles implements DrainableContent, ContentFileHost {
       this.#tree.contentChanged(ino, size, this.#options.clock.nowNs());
     }
   }
-}
-
-/**
- * Whether the content was settled as a version that the tree, after a crash, does not know of yet. Against the tree's
- * older base all that is local may differ.
- */
-function isAhead(row: LedgerRow, inode: LocalInode | undefined): boolean {
-  if (inode === undefined || !inode.contentDirty) return false;
-  return row.sourceInode === inode.id && row.sourceVersion > inode.version;
 }

@@ -9,6 +9,7 @@ import type { Ino } from '../replica/local-inode.ts';
 import type { ByteRange } from './content-store.ts';
 import { PendingRows } from './pending-rows.ts';
 import type { RecordOnDisk } from './pending-rows.ts';
+import type { SegmentUse } from './segment-uses.ts';
 
 /** What is recorded about one content file. */
 export interface LedgerRow {
@@ -38,6 +39,9 @@ const schema = `
   create index if not exists files_used on files (usedMs) where not isDirty;
   create table if not exists arrivals (generation integer not null, start integer not null, "end" integer not null);
   create index if not exists arrivals_generation on arrivals (generation);
+  create table if not exists segmentUses (
+    generation integer not null, segment integer not null, usedMs integer not null,
+    primary key (generation, segment)) without rowid;
   create table if not exists marks (name text primary key, value text not null);
 `;
 
@@ -164,6 +168,30 @@ export class ContentLedger {
     this.#wait();
   }
 
+  /** What a content file takes on the local disk, when that changed alone. */
+  measured(generation: number, byteLength: number): void {
+    const onDisk = this.#pending.amend(generation, { byteLength });
+    if (onDisk === undefined) write(() => this.#statements.measured.run(byteLength, generation));
+  }
+
+  /** When parts of a large file were used. */
+  recordUses(generation: number, uses: readonly SegmentUse[]): void {
+    if (uses.length === 0) return;
+    this.together(() => {
+      for (const { segment, usedMs } of uses) this.#statements.use.run(generation, segment, usedMs);
+    });
+  }
+
+  segmentUses(generation: number): SegmentUse[] {
+    return this.#statements.uses.all(generation);
+  }
+
+  /** Files into which something came that `byteLength` does not count. */
+  generationsWithArrivals(): number[] {
+    this.commit();
+    return this.#statements.arrived.all().map((row) => row.generation);
+  }
+
   /** Bytes came into the content file: hydrated, or written over what was not. */
   recordArrival(generation: number, range: ByteRange): void {
     this.#pending.arrive(generation, range);
@@ -245,11 +273,12 @@ export class ContentLedger {
   }
 
   #writePending(): void {
-    const { put, forget, forgetArrivals, arrive, touch } = this.#statements;
+    const { put, forget, forgetArrivals, forgetUses, arrive, touch } = this.#statements;
     this.#pending.writeTo({
       delete: (generation) => {
         forget.run(generation);
         forgetArrivals.run(generation);
+        forgetUses.run(generation);
       },
       put: (row) => {
         put.run({ ...row, isDirty: Number(row.isDirty), isExact: Number(row.isExact) });
@@ -297,6 +326,11 @@ export class ContentLedger {
       inexact: db.prepare('update files set isExact = 0, isDirty = 1 where generation = ?'),
       durable: db.prepare('update files set durableClaims = ? where generation = ?'),
       touch: db.prepare('update files set usedMs = ?, byteLength = ? where generation = ?'),
+      measured: db.prepare('update files set byteLength = ? where generation = ?'),
+      use: db.prepare('insert or replace into segmentUses values (?, ?, ?)'),
+      uses: prepare<[number], SegmentUse>('select segment, usedMs from segmentUses where generation = ?'),
+      forgetUses: db.prepare('delete from segmentUses where generation = ?'),
+      arrived: prepare<[], { generation: number }>('select distinct generation from arrivals'),
       arrive: db.prepare('insert into arrivals values (?, ?, ?)'),
       arrivals: prepare<[number], ByteRange>('select start, "end" from arrivals where generation = ?'),
       forgetArrivals: db.prepare('delete from arrivals where generation = ?'),

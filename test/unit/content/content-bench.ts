@@ -16,6 +16,15 @@ export function inodeIdOf(ino: Ino): InodeId {
   return ino.toString(16).padStart(32, '0') as InodeId;
 }
 
+export interface ContentBenchOptions {
+  readonly cacheBytesMax?: number;
+  readonly timeoutMs?: number;
+  readonly clock?: Clock;
+  readonly isPinned?: (ino: Ino) => boolean;
+  /** Where its temporary folder is made. */
+  readonly parent?: string;
+}
+
 /** Content files and a hydrator over a server in memory, that can be stopped in three ways and started again. */
 export class ContentBench {
   readonly directory: string;
@@ -23,13 +32,14 @@ export class ContentBench {
   readonly server: MemoryBlockServer;
   files: ContentFiles;
   hydrator: Hydrator;
-  readonly #options: { readonly cacheBytesMax: number; readonly timeoutMs: number; readonly clock: Clock };
+  readonly #options: Required<Omit<ContentBenchOptions, 'parent'>>;
   #boot = 1;
 
-  constructor(blockBytes: number, options: { cacheBytesMax?: number; timeoutMs?: number; parent?: string } = {}) {
+  constructor(blockBytes: number, options: ContentBenchOptions = {}) {
     this.directory = mkdtempSync(join(options.parent ?? tmpdir(), 'holdfast-content-'));
     this.server = new MemoryBlockServer(blockBytes);
-    this.#options = { cacheBytesMax: 2 ** 40, timeoutMs: 2_000, clock: systemClock, ...options };
+    const defaults = { cacheBytesMax: 2 ** 40, timeoutMs: 2_000, clock: systemClock, isPinned: () => false };
+    this.#options = { ...defaults, ...options };
     [this.files, this.hydrator] = this.#start();
   }
 
@@ -75,10 +85,11 @@ export class ContentBench {
 
   #start(): [ContentFiles, Hydrator] {
     const { tree, server, directory } = this;
-    const { clock, cacheBytesMax, timeoutMs } = this.#options;
+    const { clock, cacheBytesMax, timeoutMs, isPinned } = this.#options;
     const files: ContentFiles = new ContentFiles({
       directory,
       cacheBytesMax,
+      isPinned,
       tree,
       clock,
       bootId: `boot ${this.#boot}`,

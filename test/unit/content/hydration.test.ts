@@ -164,6 +164,7 @@ describe('content files', () => {
       bench.tree.contentChanged(11 as Ino, dirty.size);
       bench.files.close(dirty);
       for (const each of inos.slice(1)) await bench.readAll(each);
+      await bench.files.trimmed();
       expect(bench.files.usedBytes).toBeLessThanOrEqual(20 * blockBytes);
       const before = bench.server.requests.length;
       await bench.readAll(11 as Ino);

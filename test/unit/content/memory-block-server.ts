@@ -60,7 +60,8 @@ export class MemoryBlockServer {
       if (fault === 'endEarly') return;
       if (fault === 'hang')
         await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('stopped'))));
-      const frame = encodeBlock(hash, block);
+      // A copy, since who receives a frame may free its memory.
+      const frame = encodeBlock(hash, block.slice());
       yield fault === 'wrongBytes' ? { ...frame, encoding: 'raw', bytes: new Uint8Array(frame.length).fill(7) } : frame;
     }
   }
