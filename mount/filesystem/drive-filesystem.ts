@@ -118,12 +118,12 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#files.open(context, ino, flags, killPrivileges);
   }
 
-  create(context: RequestContext, parent: number, name: string, mode: number): FuseCreated {
-    return this.#files.create(context, parent, name, mode);
+  create(context: RequestContext, parent: number, name: string, mode: number, flags: number): FuseCreated {
+    return this.#files.create(context, parent, name, mode, flags);
   }
 
-  tmpfile(context: RequestContext, parent: number, mode: number): FuseCreated {
-    return this.#files.tmpfile(context, parent, mode);
+  tmpfile(context: RequestContext, parent: number, mode: number, flags: number): FuseCreated {
+    return this.#files.tmpfile(context, parent, mode, flags);
   }
 
   read(context: RequestContext, _ino: number, fh: number, offset: number, target: Uint8Array): MaybePromise<number> {

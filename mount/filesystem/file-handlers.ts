@@ -12,7 +12,7 @@ import { noteAccess } from './access-times.ts';
 import { entryOf, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
 import type { NameHandlers } from './name-handlers.ts';
-import type { Node } from './nodes.ts';
+import type { KnownPlace, Node } from './nodes.ts';
 import { modeAfterChange } from './privileges.ts';
 
 /** One open file description of the kernel. */
@@ -22,6 +22,8 @@ interface OpenFile {
   readonly readahead: Readahead;
   /** Written to since the sync engine was last told of a close. */
   wasWritten: boolean;
+  /** Not opened with O_NOATIME. */
+  readonly notesAccess: boolean;
 }
 
 /** Open files and their bytes. */
@@ -44,21 +46,21 @@ export class FileHandlers {
     const { kind } = inodeOf(this.#parts, node);
     if (kind === 'directory') throw new DriveError('isDirectory', 'a folder cannot be opened as a file');
     if (kind !== 'file') throw new FuseError('ENXIO', `a ${kind} has no content`);
-    const opened = this.#register(node);
+    const opened = this.#register(node, false, flags);
     if ((flags & openFlags.truncate) !== 0) this.truncate(node, 0);
     if (killPrivileges) this.#killPrivileges(context, node);
     const keepsCache = node.stalePages === undefined;
     return { fh: opened, openFlags: openReplyFlags.noFlush | (keepsCache ? openReplyFlags.keepCache : 0) };
   }
 
-  create(context: RequestContext, parent: number, name: string, mode: number): FuseCreated {
+  create(context: RequestContext, parent: number, name: string, mode: number, flags: number): FuseCreated {
     const inode = this.#names.create(context, parent, name, 'file', { mode });
-    return this.#created(inode, { parent, name });
+    return this.#created(inode, { parent, name }, flags);
   }
 
-  tmpfile(context: RequestContext, parent: number, mode: number): FuseCreated {
+  tmpfile(context: RequestContext, parent: number, mode: number, flags: number): FuseCreated {
     const inode = this.#names.createUnlinked(context, parent, mode);
-    const created = this.#created(inode, undefined);
+    const created = this.#created(inode, undefined, flags);
     // The tree held it once for its maker; the node holds it now.
     this.#parts.tree.release(inode.ino);
     return created;
@@ -67,7 +69,7 @@ export class FileHandlers {
   read(context: RequestContext, fh: number, offset: number, target: Uint8Array): MaybePromise<number> {
     const open = this.#file(fh);
     const { content, node } = open;
-    if (!node.isAccessNoted) {
+    if (open.notesAccess && !node.isAccessNoted) {
       noteAccess(this.#parts, node);
       node.isAccessNoted = true;
     }
@@ -187,18 +189,19 @@ export class FileHandlers {
       await hints.committed(node.ino, context.signal);
   }
 
-  #created(inode: LocalInode, place: { readonly parent: number; readonly name: string } | undefined): FuseCreated {
+  #created(inode: LocalInode, place: KnownPlace | undefined, flags: number): FuseCreated {
     const attributes = entryOf(this.#parts, inode, place);
-    const fh = this.#register(this.#parts.nodes.node(attributes.ino), true);
+    const fh = this.#register(this.#parts.nodes.node(attributes.ino), true, flags);
     return { attributes, opened: { fh, openFlags: openReplyFlags.noFlush | openReplyFlags.keepCache } };
   }
 
   /** `isNew`: the file was made by this open, so that its close is what tells that it is whole, written to or not. */
-  #register(node: Node, isNew = false): number {
+  #register(node: Node, isNew: boolean, flags: number): number {
     const content = this.#parts.nodes.open(node);
     const fh = this.#nextFh;
     this.#nextFh += 1;
-    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: isNew });
+    const notesAccess = (flags & openFlags.noAccessTime) === 0;
+    this.#open.set(fh, { node, content, readahead: new Readahead(), wasWritten: isNew, notesAccess });
     return fh;
   }
 

@@ -156,6 +156,7 @@ export const openFlags = {
   truncate: 0o1000,
   append: 0o2000,
   dsync: 0o10000,
+  noAccessTime: 0o1000000,
   sync: 0o4010000,
 } as const;
 

@@ -10,6 +10,12 @@ const direct = mountersHere().filter((mounter) => mounter === 'root' || process.
 /** Which of atime, mtime and ctime a call moves, as the letters a, m and c. */
 type Moved = '' | 'a' | 'c' | 'ac' | 'mc' | 'amc';
 
+function readWithoutTrace(path: string): void {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOATIME | fs.constants.O_DIRECT);
+  fs.readSync(fd, Buffer.alloc(1), 0, 1, 0);
+  fs.closeSync(fd);
+}
+
 describe.each(direct)('times on a drive mounted as %s', (mounter) => {
   let drive: MountedDrive;
   const at = (...names: string[]): string => drive.path(...names);
@@ -39,6 +45,7 @@ describe.each(direct)('times on a drive mounted as %s', (mounter) => {
     fs.writeFileSync(path, 'abc');
     const fd = fs.openSync(path, 'r+');
     const table: readonly (readonly [string, Moved, () => unknown])[] = [
+      ['reading it with O_NOATIME', '', () => readWithoutTrace(path)],
       ['reading it', 'a', () => fs.readSync(fd, Buffer.alloc(1), 0, 1, 0)],
       ['reading it again', '', () => fs.readFileSync(path)],
       ['chmod', 'c', () => fs.chmodSync(path, 0o640)],

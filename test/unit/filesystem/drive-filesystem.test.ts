@@ -67,7 +67,7 @@ describe('DriveFilesystem', () => {
 
   it('keeps an unlinked inode until it is closed and forgotten, whichever comes last', async () => {
     for (const closesFirst of [true, false]) {
-      const { attributes, opened } = drive.filesystem.create(context, root, 'short-lived', 0o600);
+      const { attributes, opened } = drive.filesystem.create(context, root, 'short-lived', 0o600, openFlags.readWrite);
       const { ino } = attributes;
       drive.filesystem.write(context, ino, opened.fh, 0, Buffer.from('bytes'), plainWrite);
       drive.filesystem.unlink(context, root, 'short-lived');
@@ -116,10 +116,10 @@ describe('DriveFilesystem', () => {
   it('answers what the man pages say', () => {
     const { filesystem } = drive;
     const folder = filesystem.mkdir(context, root, 'd', 0o755);
-    const { attributes: file, opened } = filesystem.create(context, root, 'f', 0o644);
+    const { attributes: file, opened } = filesystem.create(context, root, 'f', 0o644, openFlags.readWrite);
     filesystem.mkdir(context, folder.ino, 'inner', 0o755);
     const table: readonly (readonly [string, number, () => unknown])[] = [
-      ['create a taken name', 17, () => filesystem.create(context, root, 'f', 0o644)],
+      ['create a taken name', 17, () => filesystem.create(context, root, 'f', 0o644, openFlags.readWrite)],
       ['mkdir on a taken name', 17, () => filesystem.mkdir(context, root, 'f', 0o755)],
       ['unlink nothing', 2, () => filesystem.unlink(context, root, 'none')],
       ['unlink a folder', 21, () => filesystem.unlink(context, root, 'd')],
@@ -150,7 +150,7 @@ describe('DriveFilesystem', () => {
 
   it('takes setuid away where the kernel asks for it, and tells the sync engine of a close after making or writing', () => {
     const { filesystem } = drive;
-    const { attributes, opened } = filesystem.create(context, root, 'tool', 0o6755);
+    const { attributes, opened } = filesystem.create(context, root, 'tool', 0o6755, openFlags.readWrite);
     const { ino } = attributes;
     filesystem.flush(context, ino, opened.fh);
     expect(drive.closed).toEqual([ino]);
