@@ -18,6 +18,7 @@ export const mountStatusSchema = z.object({
   namespace: z.string(),
   server: z.string(),
   pid: z.number(),
+  cacheDirectory: z.string(),
   cursor: z.number(),
   connected: z.boolean(),
   dirtyEntries: z.number(),

@@ -1,12 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { open, readFile, rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DriveError } from '../protocol/errors.ts';
+import { makePrivateDirectory } from './private-file.ts';
 
 const program = join(import.meta.dirname, '..', 'bin', 'holdfast');
 const startTimeoutMs = 120_000;
 const stopTimeoutMs = 90_000;
+const logBytesMax = 1024 * 1024;
 
 /** A mount in a process of its own, so that the kernel's requests never wait for anything a server does. */
 export class MountChild {
@@ -20,31 +23,36 @@ export class MountChild {
   }
 
   /**
-   * Runs `holdfast mount DIR --foreground` with `args` and returns once it serves. Throws `unavailable` with what it
-   * said if it does not come to that.
+   * Runs `holdfast mount DIR --foreground` with `args` and returns once it serves. What it says goes to the end of
+   * `logFile`. Throws `unavailable` with what it said if it does not come to that.
    */
-  static async start(mountpoint: string, args: readonly string[], detached = false): Promise<MountChild> {
-    const child = spawn(program, ['mount', mountpoint, '--foreground', ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // In a process group of its own: the terminal's Ctrl-C is for the parent, which stops it in good order.
-      detached: true,
-    });
-    const mount = new MountChild(child);
-    const said: string[] = [];
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text));
+  static async start(mountpoint: string, args: readonly string[], logFile: string): Promise<MountChild> {
+    await turnOver(logFile);
+    const log = await open(logFile, 'a', 0o600);
     try {
-      await mount.#ready();
-    } catch (cause) {
-      await mount.stop();
-      const reason =
-        said
-          .join('')
-          .trim()
-          .replace(/^holdfast: /, '') || 'the mount process ended without a word';
-      throw new DriveError('unavailable', reason, { cause });
+      const startBytes = (await log.stat()).size;
+      const child = spawn(program, ['mount', mountpoint, '--foreground', ...args], {
+        stdio: ['ignore', 'pipe', log.fd],
+        // In a process group of its own: the terminal's Ctrl-C is for the parent, which stops it in good order.
+        detached: true,
+      });
+      const mount = new MountChild(child);
+      try {
+        await mount.#ready();
+      } catch (cause) {
+        await mount.stop();
+        throw new DriveError('unavailable', await lastWords(logFile, startBytes), { cause });
+      }
+      return mount;
+    } finally {
+      await log.close();
     }
-    if (detached) mount.#letGo();
-    return mount;
+  }
+
+  /** Lets the mount go on when this process ends. */
+  letGo(): void {
+    this.#child.stdout?.destroy();
+    this.#child.unref();
   }
 
   /** A clean unmount, bounded in time. */
@@ -63,10 +71,20 @@ export class MountChild {
     for await (const line of lines) if (line.startsWith('mounted on ')) return;
     throw new Error('the mount process ended before it served');
   }
+}
 
-  #letGo(): void {
-    this.#child.stdout?.destroy();
-    this.#child.stderr?.destroy();
-    this.#child.unref();
+/** A log does not grow for ever: one that is large is kept once more, as `….old`. */
+async function turnOver(logFile: string): Promise<void> {
+  await makePrivateDirectory(dirname(logFile));
+  try {
+    if ((await stat(logFile)).size > logBytesMax) await rename(logFile, `${logFile}.old`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+}
+
+/** Why the mount did not come to serve, in its own words. */
+async function lastWords(logFile: string, startBytes: number): Promise<string> {
+  const said = (await readFile(logFile)).subarray(startBytes).toString().trim();
+  return said.replace(/^holdfast: /, '') || 'the mount process ended without a word';
 }

@@ -7,6 +7,7 @@ import type { NamespaceId } from '../protocol/ids.ts';
 import { systemClock, systemRandomness } from '../protocol/system-environment.ts';
 import type { ControlRequest } from './control-protocol.ts';
 import { ControlServer } from './control-server.ts';
+import { describeLeft } from './left-behind.ts';
 import type { Login } from './logins.ts';
 import { KnownNamespaces } from './known-namespaces.ts';
 import { printLine, printRemark } from './output.ts';
@@ -23,6 +24,8 @@ export interface MountProcessOptions {
   readonly syncMode: 'local' | 'remote';
   /** How long an fsync waits for the server in mode `remote`. */
   readonly syncTimeoutMs: number;
+  /** How long a read waits for a silent server. */
+  readonly ioTimeoutMs: number;
   /** Folder of control sockets. */
   readonly running: string;
   /** Folder in which the names of namespaces are remembered, for a start without the server. */
@@ -31,6 +34,7 @@ export interface MountProcessOptions {
 
 /** How long a stop by signal tries to upload what is left; the rest goes on at the next mount. */
 const stopDrainMs = 10_000;
+const askTimeouts = { connectMs: 10_000, headersMs: 10_000, idleMs: 10_000 };
 
 /** Mounts, serves the control socket, and returns once it is unmounted: by a signal, a command, or `umount`. */
 export async function runMount(options: MountProcessOptions): Promise<void> {
@@ -40,37 +44,55 @@ export async function runMount(options: MountProcessOptions): Promise<void> {
   const environment = { clock: systemClock, randomness: systemRandomness };
   const remote = new RemoteDrive(server);
   try {
-    const namespaces = new KnownNamespaces(options.remembered);
-    const namespace = await namespaces.choose(remote, login.server, options.namespace);
+    const namespace = await chooseNamespace(options);
+    const cacheDirectory = options.cacheDirectory(namespace.id);
     const mount = await openMount({
       directory: mountpoint,
-      cacheDirectory: options.cacheDirectory(namespace.id),
+      cacheDirectory,
       namespace: namespace.id,
       remote,
+      hangUp: () => remote.close(),
       notifications: (listener) => new RemoteNotifications({ server, listener, ...environment }),
       cacheBytesMax: options.cacheBytesMax,
       syncMode: options.syncMode,
+      ioTimeoutMs: options.ioTimeoutMs,
       timings: { committedMs: options.syncTimeoutMs },
       ...environment,
       logger: pino({ level: 'warn' }, pino.destination({ fd: 2, sync: false })),
     });
-    await serveUntilUnmounted(mount, { ...options, namespaceName: namespace.name }, stopped);
+    await serveUntilUnmounted(mount, { ...options, cacheDirectory, namespaceName: namespace.name }, stopped);
   } finally {
     remote.close();
   }
 }
 
+/** Does not wait long for a server that said before what the name means. */
+async function chooseNamespace(options: MountProcessOptions): ReturnType<KnownNamespaces['choose']> {
+  const { login, namespace, remembered } = options;
+  const drive = new RemoteDrive({ url: login.server, token: login.token, timeouts: askTimeouts });
+  try {
+    return await new KnownNamespaces(remembered).choose(drive, login.server, namespace);
+  } finally {
+    drive.close();
+  }
+}
+
+type ServedMount = Pick<MountProcessOptions, 'mountpoint' | 'login' | 'running'> & {
+  readonly cacheDirectory: string;
+  readonly namespaceName: string;
+};
+
 async function serveUntilUnmounted(
   mount: OpenMount,
-  options: MountProcessOptions & { readonly namespaceName: string },
+  options: ServedMount,
   stopped: Promise<NodeJS.Signals>,
 ): Promise<void> {
-  const { mountpoint, login, namespaceName } = options;
+  const { mountpoint, login, namespaceName, cacheDirectory } = options;
   const running = new RunningMounts(options.running);
   const described = { path: mountpoint, server: login.server, namespace: namespaceName, pid: process.pid };
   await running.prepare();
   const control = await ControlServer.listen(running.socketOf(mountpoint), async (request) => {
-    if (request.method === 'status') return { ...described, ...mount.status() };
+    if (request.method === 'status') return { ...described, cacheDirectory, ...mount.status() };
     await obey(mount, request);
     return {};
   });
@@ -78,7 +100,7 @@ async function serveUntilUnmounted(
     await running.announce(described);
     printLine(`mounted on ${mountpoint}`);
     const signal = await Promise.race([stopped, mount.closed]);
-    if (signal !== undefined) await stop(mount);
+    if (signal !== undefined) await stop(mount, cacheDirectory);
     await mount.closed;
   } finally {
     await running.withdraw(mountpoint);
@@ -92,13 +114,12 @@ async function obey(mount: OpenMount, request: Exclude<ControlRequest, { method:
 }
 
 /** A clean end: what can be uploaded now is, what cannot is said and kept. */
-async function stop(mount: OpenMount): Promise<void> {
+async function stop(mount: OpenMount, cacheDirectory: string): Promise<void> {
   try {
     await mount.drain(stopDrainMs);
   } catch (error) {
     if (!isDriveError(error)) throw error;
-    const { dirtyEntries } = mount.status();
-    printRemark(`${dirtyEntries} changes are not uploaded yet; they are kept and go on at the next mount`);
+    printRemark(describeLeft({ ...mount.status(), cacheDirectory }));
   }
   await mount.unmount();
 }

@@ -32,6 +32,11 @@ export class RunningMounts {
     return join(this.#directory, `${keyOf(path)}.sock`);
   }
 
+  /** Where a mount on `path` writes its log when it runs in the background. */
+  logOf(path: string): string {
+    return join(this.#directory, `${keyOf(path)}.log`);
+  }
+
   /** Announces a mount; its control socket must listen already. */
   async announce(mount: Omit<RunningMount, 'socket'>): Promise<void> {
     await writePrivateFile(this.#recordOf(mount.path), JSON.stringify(mount));

@@ -9,6 +9,7 @@ import type { Notification } from '../protocol/notifications.ts';
 import { readBootId } from './content/boot-id.ts';
 import { CacheLock } from './content/cache-lock.ts';
 import { ContentFiles } from './content/content-files.ts';
+import { BoundedReads } from './filesystem/bounded-reads.ts';
 import { DriveFilesystem } from './filesystem/drive-filesystem.ts';
 import { KernelInvalidator } from './filesystem/kernel-invalidator.ts';
 import { mountFuse } from './fuse/fuse-mount.ts';
@@ -41,6 +42,8 @@ export interface OpenMountOptions {
   readonly cacheDirectory: string;
   readonly namespace: NamespaceId;
   readonly remote: Metadata & BlockService;
+  /** Ends calls to `remote` that are under way: called when the mount is closed and one of them is not answered. */
+  readonly hangUp?: () => void;
   /** Listens for commits of others. Without it they are seen at the next pull (`timings.pullMs`). */
   readonly notifications?: (listener: NotificationListener) => MountNotifications;
   readonly cacheBytesMax: number;
@@ -51,8 +54,8 @@ export interface OpenMountOptions {
   readonly logger: MountLogger;
   /** Named in conflicted copies that are made here. Default: this machine. */
   readonly author?: string;
-  /** How long a read waits for a silent server. Default 30 s. */
-  readonly readTimeoutMs?: number;
+  /** How long a read waits while nothing comes from the server; then it fails with EIO. Default 60 s. */
+  readonly ioTimeoutMs?: number;
   /** How long the first load of the tree may take. Default 10 min. */
   readonly firstLoadTimeoutMs?: number;
   readonly timings?: Partial<SyncTimings>;
@@ -71,6 +74,11 @@ export interface OpenMount {
 }
 
 const firstLoadTimeoutMsDefault = 600_000;
+const ioTimeoutMsDefault = 60_000;
+/** A server that does not say so long what the user may do is taken for away. */
+const roleTimeoutMs = 10_000;
+/** So long an exchange with the server may go on when the mount is closed. */
+const hangUpMs = 2_000;
 
 /**
  * Mounts one namespace. Serves once the tree is there: at the first start that takes the server, later none. Throws
@@ -93,7 +101,7 @@ export async function openMount(options: OpenMountOptions): Promise<OpenMount> {
     return opened(options, mount, parts, lock);
   } catch (error) {
     try {
-      if (parts !== undefined) await closeParts(parts);
+      if (parts !== undefined) await closeParts(parts, options);
     } finally {
       lock.release();
     }
@@ -124,10 +132,14 @@ function composeParts(options: OpenMountOptions): MountParts {
   });
   const lastMove = unfinishedMoves.at(-1);
   if (lastMove !== undefined) replica.contentMoved(lastMove.id);
-  const readTimeout = options.readTimeoutMs === undefined ? {} : { timeoutMs: options.readTimeoutMs };
+  const ioTimeoutMs = options.ioTimeoutMs ?? ioTimeoutMsDefault;
   const hydrator: Hydrator = new Hydrator({
     ...{ namespace, metadata: remote, blocks: remote, tree: replica, files, clock },
-    ...readTimeout,
+    timeoutMs: ioTimeoutMs,
+  });
+  const reads = new BoundedReads({
+    ...{ hydrator, clock, ioTimeoutMs },
+    gaveUp: (ino, err) => logger.warn({ err, path: replica.pathOf(ino) }, 'a read was given up: it failed with EIO'),
   });
   const pipeline = new WorkerPipeline();
   const progress = new CursorProgress(replica);
@@ -146,7 +158,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...(options.timings === undefined ? {} : { timings: options.timings }),
   });
   const filesystem = new DriveFilesystem({
-    ...{ tree: replica, files, hydrator, clock, syncMode, cacheDirectory, hints: engine },
+    ...{ tree: replica, files, hydrator: reads, clock, syncMode, cacheDirectory, hints: engine },
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     author: options.author ?? hostname(),
     nameAppeared: (parent, name) => invalidator.nameAppeared(parent, name),
@@ -184,6 +196,20 @@ async function load(options: OpenMountOptions, parts: MountParts): Promise<boole
   return role.isReadOnly;
 }
 
+/** `promise`, or `timeout` if the server takes too long. */
+async function answered<T>(options: OpenMountOptions, promise: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const late = options.clock.sleep(roleTimeoutMs, done.signal).then(
+    () => Promise.reject(new DriveError('timeout', `the server did not answer for ${roleTimeoutMs / 1000} s`)),
+    () => promise,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    done.abort();
+  }
+}
+
 const roleSetting = 'mount.role';
 
 /** What the user may do there: asked, or remembered if the server cannot be reached and the tree was loaded before. */
@@ -193,7 +219,7 @@ async function currentRole(
   isFirst: boolean,
 ): Promise<{ readonly isReadOnly: boolean; readonly cursor: Cursor }> {
   try {
-    const { role, cursor } = await options.remote.namespace(options.namespace);
+    const { role, cursor } = await answered(options, options.remote.namespace(options.namespace));
     replica.settings.set(roleSetting, role);
     return { isReadOnly: role === 'read', cursor };
   } catch (error) {
@@ -207,7 +233,7 @@ function opened(options: OpenMountOptions, mount: FuseMount, parts: MountParts, 
   const ended = mount.ended.catch((error: unknown) => {
     options.logger.error({ err: error }, 'the connection to the kernel broke');
   });
-  const closed = ended.then(() => closeParts(parts)).finally(() => lock.release());
+  const closed = ended.then(() => closeParts(parts, options)).finally(() => lock.release());
   return {
     status: () => parts.engine.status(),
     drain: (timeoutMs) => parts.engine.drain(timeoutMs),
@@ -220,11 +246,11 @@ function opened(options: OpenMountOptions, mount: FuseMount, parts: MountParts, 
 }
 
 /** From the outside in: who brings work first, what keeps it last. All are closed, whatever one of them throws. */
-async function closeParts(parts: MountParts): Promise<void> {
+async function closeParts(parts: MountParts, options: OpenMountOptions): Promise<void> {
   const failures: unknown[] = [];
   for (const close of [
     () => parts.notifications?.close(),
-    () => parts.engine.stop(),
+    () => stopEngine(parts.engine, options),
     () => parts.pipeline.close(),
     () => parts.files.shutdown(),
     () => parts.replica.close(),
@@ -236,6 +262,21 @@ async function closeParts(parts: MountParts): Promise<void> {
     }
   }
   if (failures.length > 0) throw asDriveError(failures[0]);
+}
+
+/** What is under way may end well; a server that does not answer is not waited for. */
+async function stopEngine(engine: SyncEngine, { clock, hangUp }: OpenMountOptions): Promise<void> {
+  const stopped = new AbortController();
+  const late = clock.sleep(hangUpMs, stopped.signal).then(
+    () => hangUp?.(),
+    () => undefined,
+  );
+  try {
+    await engine.stop();
+  } finally {
+    stopped.abort();
+    await late;
+  }
 }
 
 /** Lets callers wait for the replica's cursor. */

@@ -8,6 +8,7 @@ import { Logins } from '../logins.ts';
 import { printLine } from '../output.ts';
 import { parseSeconds } from '../seconds.ts';
 import { placesFor } from '../places.ts';
+import { RunningMounts } from '../running-mounts.ts';
 
 interface MountOptions {
   readonly server?: string;
@@ -16,6 +17,7 @@ interface MountOptions {
   readonly cacheSize: string;
   readonly sync: 'local' | 'remote';
   readonly syncTimeout: number;
+  readonly ioTimeout: number;
   readonly foreground?: boolean;
 }
 
@@ -34,12 +36,14 @@ export function mountCommand(): Command {
         .default('local'),
     )
     .option('--sync-timeout <seconds>', 'with --sync remote, how long fsync waits for the server', parseSeconds, 60)
+    .option('--io-timeout <seconds>', 'how long a read waits for a silent server before it fails', parseSeconds, 60)
     .option('--foreground', 'stay in the foreground until unmounted')
     .addHelpText('before', 'Example:\n  holdfast mount ~/Drive --cache-size 50GiB\n')
     .action(async (directory: string, options: MountOptions) => {
       const mountpoint = resolve(directory);
       if (options.foreground !== true) {
-        await MountChild.start(mountpoint, argumentsOf(options), true);
+        const log = new RunningMounts(placesFor(process.env).running).logOf(mountpoint);
+        (await MountChild.start(mountpoint, argumentsOf(options), log)).letGo();
         printLine(`mounted on ${mountpoint}`);
         return;
       }
@@ -62,6 +66,7 @@ export function mountCommand(): Command {
         cacheBytesMax: parseByteSize(options.cacheSize),
         syncMode: options.sync,
         syncTimeoutMs: Math.ceil(options.syncTimeout * 1000),
+        ioTimeoutMs: Math.ceil(options.ioTimeout * 1000),
         running: places.running,
         remembered: places.mounts,
       });
@@ -71,7 +76,7 @@ export function mountCommand(): Command {
 /** The same options, as arguments for the process that mounts. */
 function argumentsOf(options: MountOptions): string[] {
   const args = ['--cache-size', options.cacheSize, '--sync', options.sync];
-  args.push('--sync-timeout', String(options.syncTimeout));
+  args.push('--sync-timeout', String(options.syncTimeout), '--io-timeout', String(options.ioTimeout));
   if (options.server !== undefined) args.push('--server', options.server);
   if (options.namespace !== undefined) args.push('--namespace', options.namespace);
   if (options.cache !== undefined) args.push('--cache', options.cache);

@@ -43,7 +43,7 @@ async function runUp(options: UpOptions): Promise<void> {
     printLine(`user      ${login.userName}`);
     if (login.password !== undefined) printLine(`password  ${login.password}   (shown this once)`);
     const mountpoint = resolve(options.mount ?? places.mountpoint);
-    mount = await tryMount(mountpoint, server.url, join(storage.directory, 'mount'));
+    mount = await tryMount(mountpoint, server.url, storage.directory);
     if (mount !== undefined) printLine(`drive     ${mountpoint}`);
     printLine('Ctrl-C stops it; nothing is lost.');
     const watching = mount === undefined ? undefined : showLiveState(new RunningMounts(places.running), mountpoint);
@@ -56,9 +56,10 @@ async function runUp(options: UpOptions): Promise<void> {
 }
 
 /** Mounts, or says why there is no mount: the server is of use without. */
-async function tryMount(mountpoint: string, url: string, cache: string): Promise<MountChild | undefined> {
+async function tryMount(mountpoint: string, url: string, directory: string): Promise<MountChild | undefined> {
   try {
-    return await MountChild.start(mountpoint, ['--server', url, '--cache', cache]);
+    const args = ['--server', url, '--cache', join(directory, 'mount')];
+    return await MountChild.start(mountpoint, args, join(directory, 'mount.log'));
   } catch (error) {
     if (!(error instanceof DriveError)) throw error;
     printRemark(`no mount: ${error.message}`);

@@ -2,11 +2,11 @@ import type { Clock } from '../../protocol/environment.ts';
 import { DriveError } from '../../protocol/errors.ts';
 import type { ContentFiles } from '../content/content-files.ts';
 import type { FuseAttributes } from '../fuse/fuse-filesystem.ts';
-import type { Hydrator } from '../hydration/hydrator.ts';
 import type { LocalInode } from '../replica/local-inode.ts';
 import type { LocalTree } from '../replica/local-tree.ts';
 import { attributesOf } from './attributes.ts';
 import type { Owner } from './attributes.ts';
+import type { ReadHydrator } from './bounded-reads.ts';
 import type { KnownPlace, Node, Nodes } from './nodes.ts';
 import type { SyncHints } from './sync-hints.ts';
 
@@ -14,7 +14,7 @@ import type { SyncHints } from './sync-hints.ts';
 export interface FilesystemParts {
   readonly tree: LocalTree;
   readonly files: ContentFiles;
-  readonly hydrator: Hydrator;
+  readonly hydrator: ReadHydrator;
   readonly nodes: Nodes;
   readonly hints: SyncHints;
   readonly clock: Clock;

@@ -24,7 +24,11 @@ export const transferBytesMax = transferPagesMax * pageBytes;
 /** Room for the largest request: header and arguments lie in the page before the data. */
 export const requestBytesMax = transferBytesMax + pageBytes;
 
-const backgroundMax = 32;
+/**
+ * Readahead waits here with the network. At the limit the kernel would send no other, not even one that could be
+ * answered from the disk, so no number of readers that wait may come near it.
+ */
+const backgroundMax = 4096;
 
 /** What is wanted of every kernel; what it does not offer is done without. */
 const wantedFlags =
@@ -33,7 +37,6 @@ const wantedFlags =
   // OPEN and CREATE with O_TRUNC truncate by themselves: one request less.
   initFlags.atomicTruncate |
   initFlags.parallelDirectoryOperations |
-  initFlags.asyncDirectIo |
   initFlags.maxPages |
   initFlags.abortError |
   initFlags.cacheSymlinks |
@@ -45,7 +48,8 @@ const wantedFlags =
   initFlags.handleKillPrivilegesV2 |
   initFlags.initExtended;
 
-// Not wanted: POSIX_LOCKS and FLOCK_LOCKS (the kernel keeps locks itself, between the processes of this machine),
+// Not wanted: ASYNC_DIO (a read with O_DIRECT would wait for the network where no signal reaches it), POSIX_LOCKS and
+// FLOCK_LOCKS (the kernel keeps locks itself, between the processes of this machine),
 // EXPORT_SUPPORT. With POSIX_ACL comes DONT_MASK: a folder's default list takes the place of the umask.
 
 /**

@@ -40,6 +40,8 @@ export class BlockFetcher {
   /** What came from the server and was right, since the start. */
   receivedBytes = 0;
   receivedBlocks = 0;
+  /** When that was last; 0 if never. */
+  lastReceivedMs = 0;
 
   readonly #options: BlockFetcherOptions;
   readonly #fetches = new Map<BlockHash, Fetch>();
@@ -164,6 +166,7 @@ export class BlockFetcher {
     }
     this.receivedBytes += plaintext.length;
     this.receivedBlocks += 1;
+    this.lastReceivedMs = this.#options.clock.nowMs();
     try {
       for (const take of fetch.takers) take(plaintext);
       this.#finish(fetch, open, undefined);

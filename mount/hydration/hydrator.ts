@@ -49,7 +49,7 @@ export class Hydrator {
     const { namespace, blocks, clock } = options;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#fetcher = new BlockFetcher({ namespace, blocks, clock, timeoutMs: this.#timeoutMs });
-    this.#local = new LocalBlocks(options.files);
+    this.#local = new LocalBlocks(options.files, options.tree);
   }
 
   /** Bytes of blocks that came from the server since the start. */
@@ -59,6 +59,11 @@ export class Hydrator {
 
   get hydratedBlocks(): number {
     return this.#fetcher.receivedBlocks;
+  }
+
+  /** When the last of these came; 0 if none did. */
+  get lastReceivedMs(): number {
+    return this.#fetcher.lastReceivedMs;
   }
 
   /**

@@ -38,6 +38,7 @@ export class HttpClient {
   readonly #token: string | null;
   readonly #timeouts: RemoteTimeouts;
   readonly #agent: HttpAgent | HttpsAgent;
+  #closed = false;
 
   constructor(server: RemoteServer) {
     const url = parseServerUrl(server.url);
@@ -79,18 +80,21 @@ export class HttpClient {
     }
   }
 
+  /** Calls under way fail with `unavailable`, later ones with `cancelled`. */
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
   }
 
   /** A connection that the server closed just as it was taken up again says nothing: the request goes out once more. */
   async #open(request: StreamedRequest): Promise<{ exchange: HttpExchange; response: IncomingMessage }> {
+    if (this.#closed) throw new DriveError('cancelled', `the connection to ${this.#origin} is closed`);
     const exchange = this.#exchange(request);
     try {
       return { exchange, response: await exchange.send(request.body) };
     } catch (error) {
       const stale = exchange.reusedConnection && isDriveError(error, 'unavailable');
-      if (!stale || !(request.body instanceof Uint8Array)) throw error;
+      if (!stale || this.#closed || !(request.body instanceof Uint8Array)) throw error;
       const again = this.#exchange(request);
       return { exchange: again, response: await again.send(request.body) };
     }

@@ -92,7 +92,7 @@ export class RemoteDrive implements Metadata, BlockService {
     return this.#blocks.get(namespace, request, signal);
   }
 
-  /** Ends all connections; calls under way fail with `unavailable`. */
+  /** Ends all connections; calls under way fail with `unavailable`, later ones with `cancelled`. */
   close(): void {
     this.#client.close();
   }

@@ -7,6 +7,7 @@ export class TcpProxy {
   readonly #delayMs: number;
   readonly #sockets = new Set<Socket>();
   #cut = false;
+  #frozen = false;
   #forwardedBytes = 0;
   #stall: { readonly atBytes: number; readonly reached: () => void } | undefined;
 
@@ -57,6 +58,21 @@ export class TcpProxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** From now on not one byte passes, either way, and nobody is told: connections stand, and new ones are taken. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.pause();
+    }
+  }
+
+  /** Connections made from now on work again; those that were frozen are cut. */
+  thaw(): void {
+    this.#frozen = false;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -65,6 +81,12 @@ export class TcpProxy {
   #forward(near: Socket): void {
     if (this.#cut) {
       near.destroy();
+      return;
+    }
+    if (this.#frozen) {
+      this.#sockets.add(near);
+      near.on('error', () => near.destroy());
+      near.on('close', () => this.#sockets.delete(near));
       return;
     }
     const far = connect(this.#target);
