@@ -1,10 +1,8 @@
 import { mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock } from '../../protocol/environment.ts';
 import { DriveError } from '../../protocol/errors.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import type { Ino, LocalInode } from '../replica/local-inode.ts';
-import type { LocalTree } from '../replica/local-tree.ts';
 import type { ContentMove } from '../replica/synced-tree.ts';
 import { CacheTrimmer } from './cache-trimmer.ts';
 import type { TrimmedFiles } from './cache-trimmer.ts';
@@ -13,34 +11,16 @@ import { claimsAfterKill, claimsAfterPowerLoss, decodeClaims, isAhead } from './
 import type { ContentClaims } from './content-claims.ts';
 import { ContentFile } from './content-file.ts';
 import type { ContentFileHost } from './content-file.ts';
+import type { ContentFilesOptions, ContentTree } from './content-files-options.ts';
 import { ContentLedger } from './content-ledger.ts';
 import type { LedgerRow } from './content-ledger.ts';
 import type { DrainableContent, DrainSource } from './content-store.ts';
 import { statBlockBytes } from './disk-usage.ts';
 import { ManifestMap } from './manifest-map.ts';
 import { RangeSet } from './range-set.ts';
+import { SettledFiles } from './settled-files.ts';
+import type { SettledFile } from './settled-files.ts';
 import { syncFilesystem } from './sparse-file.ts';
-
-/** What of the tree the content files must know. Of one that does not tell of its commits each change counts as one. */
-export type ContentTree = Pick<LocalTree, 'inode' | 'contentSequence' | 'contentChanged' | 'durable'> &
-  Partial<Pick<LocalTree, 'beforeCommits'>>;
-
-export interface ContentFilesOptions {
-  /** Private to the mount; made if it is not there. */
-  readonly directory: string;
-  /** How much of the local disk they may take, dirty and pinned ones included; what has to stay may take more. */
-  readonly cacheBytesMax: number;
-  readonly tree: ContentTree;
-  /** Moves that an earlier run may not have made, oldest first: they are made before anything else. */
-  readonly unfinishedMoves?: readonly ContentMove[];
-  readonly clock: Clock;
-  /** Tells this run of the machine from others: what is in its memory survives a process, not a reboot. */
-  readonly bootId: string;
-  /** Whether a file must stay once it is here. */
-  readonly isPinned?: (ino: Ino) => boolean;
-  /** Brings missing bytes of a file in. */
-  readonly hydrate: (file: ContentFile, offset: number, length: number) => Promise<void>;
-}
 
 /** Replaced contents kept as donors of blocks for what replaced them. */
 const retiredFilesMax = 64;
@@ -67,6 +47,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
   /** Replaced contents, closed, oldest first. */
   readonly #donors = new Set<ContentFile>();
   readonly #condemned: CondemnedFiles;
+  readonly #settled: SettledFiles;
   #nextGeneration: number;
   #usedBytes: number;
   readonly #trimmer: CacheTrimmer;
@@ -83,6 +64,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     this.ledger = new ContentLedger(options.directory, group);
     // The tree must never know of content that the ledger would not know of after a kill.
     tree.beforeCommits?.(() => this.ledger.commit());
+    this.#settled = new SettledFiles(this.ledger);
     const isSameBoot = this.ledger.mark('boot') === options.bootId || this.ledger.mark('clean') === 'yes';
     this.ledger.setMark('clean', 'no');
     // From here on bytes change that the mark says are on the disk.
@@ -148,6 +130,11 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     for (const file of this.#donors) if (file.generation === generation) return file;
     const row = this.ledger.rowOfGeneration(generation);
     return row && this.#find(row.ino);
+  }
+
+  /** Files that hold committed versions, each told of once: see `SettledFiles`. */
+  takeSettled(): Iterable<SettledFile> {
+    return this.#settled.take();
   }
 
   /** Contents that `ino` had before, and that are still on the disk. */
@@ -219,6 +206,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     if (inode === undefined || file === undefined) return;
     const isLatest = this.#tree.contentSequence(ino) === sequence;
     file.settle(sequence, isLatest, { inode: inode.id, version: inode.version }, new ManifestMap(manifest));
+    this.#settled.add({ generation: file.generation, ino, sourceVersion: inode.version });
     this.settleUnheld(file);
     this.#trimmer.check();
   }

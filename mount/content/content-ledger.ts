@@ -119,6 +119,12 @@ export class ContentLedger {
     return rows.filter((row) => !this.#pending.supersedes(row.generation)).slice(0, limit);
   }
 
+  /** The clean files that take the most of the disk. */
+  largest(limit: number): LedgerRow[] {
+    this.#tryToCommit();
+    return this.#statements.largest.all(limit).flatMap((row) => rowOf(row) ?? []);
+  }
+
   generations(): Set<number> {
     this.commit();
     return new Set(this.#statements.generations.all().map((row) => row.generation));
@@ -314,6 +320,7 @@ export class ContentLedger {
       dirty: prepare<[], StoredRow>('select * from files where isDirty'),
       all: prepare<[], StoredRow>('select * from files'),
       oldest: prepare<[number], StoredRow>('select * from files where not isDirty order by usedMs limit ?'),
+      largest: prepare<[number], StoredRow>('select * from files where not isDirty order by byteLength desc limit ?'),
       generations: prepare<[], { generation: number }>('select generation from files'),
       last: prepare<[], { last: number }>('select coalesce(max(generation), 0) as last from files'),
       total: prepare<[], { total: number }>('select coalesce(sum(byteLength), 0) as total from files'),

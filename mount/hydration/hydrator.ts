@@ -72,13 +72,18 @@ export class Hydrator {
    */
   async ensure(file: ContentFile, offset: number, length: number, signal?: AbortSignal): Promise<void> {
     const end = Math.min(offset + length, file.size);
-    for (let at = offset; at < end; at += windowBytes) {
-      const piece = Math.min(windowBytes, end - at);
-      // A write may punch what a window had, or a cut may change what is missing: look again until all is there.
-      while (!file.isReadable(at, piece)) {
-        const done = this.#bring(file, at, at + piece, true);
-        await (signal === undefined ? done : orAborted(done, signal));
+    const leave = file.want({ start: offset, end });
+    try {
+      for (let at = offset; at < end; at += windowBytes) {
+        const piece = Math.min(windowBytes, end - at);
+        // A write may punch what a window had, or a cut may change what is missing: look again until all is there.
+        while (!file.isReadable(at, piece)) {
+          const done = this.#bring(file, at, at + piece, true);
+          await (signal === undefined ? done : orAborted(done, signal));
+        }
       }
+    } finally {
+      leave();
     }
   }
 
