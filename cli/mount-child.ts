@@ -26,13 +26,19 @@ export class MountChild {
    * Runs `holdfast mount DIR --foreground` with `args` and returns once it serves. What it says goes to the end of
    * `logFile`. Throws `unavailable` with what it said if it does not come to that.
    */
-  static async start(mountpoint: string, args: readonly string[], logFile: string): Promise<MountChild> {
+  static async start(
+    mountpoint: string,
+    args: readonly string[],
+    logFile: string,
+    environment = process.env,
+  ): Promise<MountChild> {
     await turnOver(logFile);
     const log = await open(logFile, 'a', 0o600);
     try {
       const startBytes = (await log.stat()).size;
       const child = spawn(program, ['mount', mountpoint, '--foreground', ...args], {
         stdio: ['ignore', 'pipe', log.fd],
+        env: environment,
         // In a process group of its own: the terminal's Ctrl-C is for the parent, which stops it in good order.
         detached: true,
       });

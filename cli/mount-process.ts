@@ -26,6 +26,9 @@ export interface MountProcessOptions {
   readonly syncTimeoutMs: number;
   /** How long a read waits for a silent server. */
   readonly ioTimeoutMs: number;
+  readonly readOnly: boolean;
+  /** What the mount table calls it, if not "holdfast". */
+  readonly fsname: string | undefined;
   /** Folder of control sockets. */
   readonly running: string;
   /** Folder in which the names of namespaces are remembered, for a start without the server. */
@@ -56,6 +59,8 @@ export async function runMount(options: MountProcessOptions): Promise<void> {
       cacheBytesMax: options.cacheBytesMax,
       syncMode: options.syncMode,
       ioTimeoutMs: options.ioTimeoutMs,
+      readOnly: options.readOnly,
+      ...(options.fsname === undefined ? {} : { driver: { source: options.fsname } }),
       timings: { committedMs: options.syncTimeoutMs },
       ...environment,
       logger: pino({ level: 'warn' }, pino.destination({ fd: 2, sync: false })),
@@ -93,8 +98,7 @@ async function serveUntilUnmounted(
   await running.prepare();
   const control = await ControlServer.listen(running.socketOf(mountpoint), async (request) => {
     if (request.method === 'status') return { ...described, cacheDirectory, ...mount.status() };
-    await obey(mount, request);
-    return {};
+    return obey(mount, request);
   });
   try {
     await running.announce(described);
@@ -108,9 +112,23 @@ async function serveUntilUnmounted(
   }
 }
 
-async function obey(mount: OpenMount, request: Exclude<ControlRequest, { method: 'status' }>): Promise<void> {
-  if (request.method === 'drain') await mount.drain(request.timeoutMs);
-  else await mount.unmount();
+async function obey(mount: OpenMount, request: Exclude<ControlRequest, { method: 'status' }>): Promise<object> {
+  switch (request.method) {
+    case 'drain':
+      await mount.drain(request.timeoutMs);
+      break;
+    case 'pin':
+      await mount.pin(request.path, request.timeoutMs);
+      break;
+    case 'unpin':
+      await mount.unpin(request.path);
+      break;
+    case 'evict':
+      return mount.evict(request.path);
+    case 'unmount':
+      await mount.unmount();
+  }
+  return {};
 }
 
 /** A clean end: what can be uploaded now is, what cannot is said and kept. */

@@ -1,11 +1,15 @@
 import { Command } from 'commander';
 import { drainCommand } from './commands/drain.ts';
+import { evictCommand } from './commands/evict.ts';
 import { logCommand } from './commands/log.ts';
 import { loginCommand } from './commands/login.ts';
+import { mountHelperCommand } from './commands/mount-helper.ts';
 import { mountCommand } from './commands/mount.ts';
+import { pinCommand } from './commands/pin.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
+import { unpinCommand } from './commands/unpin.ts';
 import { unmountCommand } from './commands/unmount.ts';
 import { upCommand } from './commands/up.ts';
 import { userCommand } from './commands/user.ts';
@@ -18,6 +22,7 @@ const examples = `Examples:
   holdfast login https://drive.example:7420   on another machine …
   holdfast mount ~/Drive                      … and her drive is there
   holdfast status --json                      what is mounted, and what is not yet uploaded
+  holdfast pin ~/Drive/Travel                 kept on this machine, to be there without a network
   holdfast log ~/Drive/report.txt             the versions of a file
   holdfast restore ~/Drive/report.txt --version 12 --to ~/Drive/report-old.txt
 `;
@@ -50,10 +55,14 @@ export function holdfastProgram(): Command {
     unmountCommand(),
     drainCommand(),
     statusCommand(),
+    pinCommand(),
+    unpinCommand(),
+    evictCommand(),
     logCommand(),
     restoreCommand(),
   ];
   for (const command of commands) program.addCommand(command);
+  program.addCommand(mountHelperCommand(), { hidden: true });
   for (const command of [program, ...allBelow(program)]) command.exitOverride();
   return program;
 }

@@ -12,9 +12,12 @@ import { ContentFiles } from './content/content-files.ts';
 import { BoundedReads } from './filesystem/bounded-reads.ts';
 import { DriveFilesystem } from './filesystem/drive-filesystem.ts';
 import { KernelInvalidator } from './filesystem/kernel-invalidator.ts';
+import type { SyncHints } from './filesystem/sync-hints.ts';
 import { mountFuse } from './fuse/fuse-mount.ts';
 import type { FuseMount, FuseMountOptions } from './fuse/fuse-mount.ts';
 import { Hydrator } from './hydration/hydrator.ts';
+import { PinnedFiles } from './hydration/pinned-files.ts';
+import type { Evicted } from './hydration/pinned-files.ts';
 import type { NotificationListener } from './remote/remote-notifications.ts';
 import { openReplica } from './replica/replica.ts';
 import type { Replica } from './replica/replica.ts';
@@ -47,6 +50,8 @@ export interface OpenMountOptions {
   /** Listens for commits of others. Without it they are seen at the next pull (`timings.pullMs`). */
   readonly notifications?: (listener: NotificationListener) => MountNotifications;
   readonly cacheBytesMax: number;
+  /** Refuse every change, even where the user may make them. Default: no. */
+  readonly readOnly?: boolean;
   /** When fsync returns: `local`, bytes and tree are on the local disk; `remote`, they are committed. */
   readonly syncMode: 'local' | 'remote';
   readonly clock: Clock;
@@ -59,12 +64,24 @@ export interface OpenMountOptions {
   /** How long the first load of the tree may take. Default 10 min. */
   readonly firstLoadTimeoutMs?: number;
   readonly timings?: Partial<SyncTimings>;
-  readonly driver?: Pick<FuseMountOptions, 'allowOther' | 'writebackCache' | 'timing'>;
+  readonly driver?: Pick<FuseMountOptions, 'allowOther' | 'source' | 'writebackCache' | 'timing'>;
+}
+
+/** How a mount is. */
+export interface MountState extends SyncStatus {
+  /** What the content files take of the local disk. */
+  readonly cachedBytes: number;
+  /** Bytes of all that is pinned, here or still to be fetched. */
+  readonly pinnedBytes: number;
 }
 
 /** A drive that is mounted. */
 export interface OpenMount {
-  status(): SyncStatus;
+  status(): MountState;
+  /** See `PinnedFiles`; paths are from the root of the drive, `/` between names. */
+  pin(path: string, timeoutMs: number): Promise<void>;
+  unpin(path: string): Promise<void>;
+  evict(path: string): Promise<Evicted>;
   /** Resolves when nothing is dirty; throws `timeout` if that takes longer. */
   drain(timeoutMs: number): Promise<void>;
   /** Unmounts and closes everything. What is not uploaded stays in the cache directory and goes on at the next mount. */
@@ -94,10 +111,11 @@ export async function openMount(options: OpenMountOptions): Promise<OpenMount> {
     const mount = await mountFuse(parts.filesystem, {
       ...options.driver,
       mountpoint: options.directory,
-      readOnly: isReadOnly,
+      readOnly: isReadOnly || options.readOnly === true,
       onDefect: (error, opcode) => options.logger.error({ err: error, opcode }, 'a request of the kernel failed'),
     });
     parts.invalidator.connect(mount.notifier);
+    parts.pinned.start();
     return opened(options, mount, parts, lock);
   } catch (error) {
     try {
@@ -112,6 +130,7 @@ export async function openMount(options: OpenMountOptions): Promise<OpenMount> {
 interface MountParts {
   readonly replica: Replica;
   readonly files: ContentFiles;
+  readonly pinned: PinnedFiles;
   readonly engine: SyncEngine;
   readonly pipeline: WorkerPipeline;
   readonly filesystem: DriveFilesystem;
@@ -128,6 +147,7 @@ function composeParts(options: OpenMountOptions): MountParts {
   const files: ContentFiles = new ContentFiles({
     directory: join(cacheDirectory, 'content'),
     ...{ cacheBytesMax, tree: replica, clock, bootId: readBootId(), unfinishedMoves },
+    isPinned: (ino) => replica.pins.rootOf(ino) !== undefined,
     hydrate: (file, offset, length) => hydrator.ensure(file, offset, length),
   });
   const lastMove = unfinishedMoves.at(-1);
@@ -137,6 +157,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...{ namespace, metadata: remote, blocks: remote, tree: replica, files, clock },
     timeoutMs: ioTimeoutMs,
   });
+  const pinned = new PinnedFiles({ tree: replica, pins: replica.pins, files, hydrator, clock });
   const reads = new BoundedReads({
     ...{ hydrator, clock, ioTimeoutMs },
     gaveUp: (ino, err) => logger.warn({ err, path: replica.pathOf(ino) }, 'a read was given up: it failed with EIO'),
@@ -148,6 +169,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...{ namespace, clock, randomness, metadata: remote, blocks: remote, tree: replica, content: files, pipeline },
     invalidate: (invalidations) => {
       invalidator.invalidate(invalidations);
+      pinned.changedRemotely(invalidations);
       return invalidator.settled();
     },
     hydratedBytes: () => hydrator.hydratedBytes,
@@ -158,7 +180,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...(options.timings === undefined ? {} : { timings: options.timings }),
   });
   const filesystem = new DriveFilesystem({
-    ...{ tree: replica, files, hydrator: reads, clock, syncMode, cacheDirectory, hints: engine },
+    ...{ tree: replica, files, hydrator: reads, clock, syncMode, cacheDirectory, hints: hintsFor(engine, pinned) },
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     author: options.author ?? hostname(),
     nameAppeared: (parent, name) => invalidator.nameAppeared(parent, name),
@@ -168,7 +190,19 @@ function composeParts(options: OpenMountOptions): MountParts {
   );
   notifications = options.notifications?.(engine);
   const applied = (cursor: Cursor): Promise<void> => progress.reached(cursor);
-  return { replica, files, engine, pipeline, filesystem, invalidator, notifications, applied };
+  return { replica, files, pinned, engine, pipeline, filesystem, invalidator, notifications, applied };
+}
+
+/** What changes here is told to the engine and, as it may bring something into a pinned folder, to `pinned`. */
+function hintsFor(engine: SyncEngine, pinned: PinnedFiles): SyncHints {
+  return {
+    changed: () => {
+      engine.changed();
+      pinned.changedHere();
+    },
+    contentClosed: (ino) => engine.contentClosed(ino),
+    committed: (ino, signal) => engine.committed(ino, signal),
+  };
 }
 
 /** Starts to sync, waits for a tree to serve, and returns whether it may only be read. */
@@ -235,7 +269,14 @@ function opened(options: OpenMountOptions, mount: FuseMount, parts: MountParts, 
   });
   const closed = ended.then(() => closeParts(parts, options)).finally(() => lock.release());
   return {
-    status: () => parts.engine.status(),
+    status: () => ({
+      ...parts.engine.status(),
+      cachedBytes: parts.files.usedBytes,
+      pinnedBytes: parts.pinned.pinnedBytes,
+    }),
+    pin: (path, timeoutMs) => parts.pinned.pin(path, timeoutMs),
+    unpin: (path) => parts.pinned.unpin(path),
+    evict: (path) => parts.pinned.evict(path),
     drain: (timeoutMs) => parts.engine.drain(timeoutMs),
     unmount: async () => {
       await mount.unmount();

@@ -18,6 +18,8 @@ interface MountOptions {
   readonly sync: 'local' | 'remote';
   readonly syncTimeout: number;
   readonly ioTimeout: number;
+  readonly readOnly?: boolean;
+  readonly fsname?: string;
   readonly foreground?: boolean;
 }
 
@@ -37,6 +39,8 @@ export function mountCommand(): Command {
     )
     .option('--sync-timeout <seconds>', 'with --sync remote, how long fsync waits for the server', parseSeconds, 60)
     .option('--io-timeout <seconds>', 'how long a read waits for a silent server before it fails', parseSeconds, 60)
+    .option('--read-only', 'refuse every change on this mount')
+    .addOption(new Option('--fsname <text>', 'what the mount table calls it').hideHelp())
     .option('--foreground', 'stay in the foreground until unmounted')
     .addHelpText('before', 'Example:\n  holdfast mount ~/Drive --cache-size 50GiB\n')
     .action(async (directory: string, options: MountOptions) => {
@@ -67,6 +71,8 @@ export function mountCommand(): Command {
         syncMode: options.sync,
         syncTimeoutMs: Math.ceil(options.syncTimeout * 1000),
         ioTimeoutMs: Math.ceil(options.ioTimeout * 1000),
+        readOnly: options.readOnly === true,
+        fsname: options.fsname,
         running: places.running,
         remembered: places.mounts,
       });
@@ -80,6 +86,8 @@ function argumentsOf(options: MountOptions): string[] {
   if (options.server !== undefined) args.push('--server', options.server);
   if (options.namespace !== undefined) args.push('--namespace', options.namespace);
   if (options.cache !== undefined) args.push('--cache', options.cache);
+  if (options.readOnly === true) args.push('--read-only');
+  if (options.fsname !== undefined) args.push('--fsname', options.fsname);
   return args;
 }
 

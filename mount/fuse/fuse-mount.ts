@@ -4,6 +4,7 @@ import type { FuseFilesystem } from './fuse-filesystem.ts';
 import { mountWithFusermount } from './fusermount.ts';
 import { mountAsRoot } from './kernel-mount.ts';
 import type { MountSettings } from './mount-settings.ts';
+import { filesystemSource } from './mount-table.ts';
 import { prepareMountpoint } from './mountpoint.ts';
 import type { Notifier } from './notify.ts';
 import { raiseReadAhead } from './read-ahead.ts';
@@ -17,6 +18,8 @@ export interface FuseMountOptions {
   readonly readOnly?: boolean;
   /** Default: for root yes, as with a disk; for others no (it needs `user_allow_other` in /etc/fuse.conf). */
   readonly allowOther?: boolean;
+  /** What the mount table and df name it. Default: `holdfast`. */
+  readonly source?: string;
   /** See `NegotiationOptions`; both default to no. */
   readonly passthrough?: boolean;
   readonly writebackCache?: boolean;
@@ -55,6 +58,7 @@ export async function mountFuse(filesystem: FuseFilesystem, options: FuseMountOp
   const settings: MountSettings = {
     readOnly: options.readOnly ?? false,
     allowOther: options.allowOther ?? isRoot,
+    source: options.source ?? filesystemSource,
   };
   const mountpoint = await prepareMountpoint(options.mountpoint);
   const fd =

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { DriveError } from '../../protocol/errors.ts';
-import { filesystemSource } from './mount-table.ts';
 import type { MountSettings } from './mount-settings.ts';
 import { receiveDescriptor, socketPair } from './system-calls.ts';
 
@@ -45,7 +44,7 @@ function optionsOf(settings: MountSettings): string {
     'nosuid',
     'nodev',
     'default_permissions',
-    `fsname=${filesystemSource}`,
+    `fsname=${settings.source.replaceAll(/[\\,]/g, '\\$&')}`,
     'subtype=holdfast',
   ];
   if (settings.allowOther) options.push('allow_other');

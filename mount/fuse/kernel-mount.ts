@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { DriveError } from '../../protocol/errors.ts';
 import { errno } from './errno.ts';
-import { filesystemSource, filesystemType } from './mount-table.ts';
+import { filesystemType } from './mount-table.ts';
 import type { MountSettings } from './mount-settings.ts';
 import { mountFilesystemType, mountFlags } from './system-calls.ts';
 
@@ -14,7 +14,7 @@ const devicePath = '/dev/fuse';
 export function mountAsRoot(path: string, settings: MountSettings): number | undefined {
   const fd = openDevice();
   const result = mountFilesystemType(
-    filesystemSource,
+    settings.source,
     path,
     filesystemType,
     mountFlags.noSetuid | mountFlags.noDevices | (settings.readOnly ? mountFlags.readOnly : 0),

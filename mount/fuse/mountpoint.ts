@@ -62,6 +62,8 @@ async function isStale(path: string): Promise<boolean> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOTCONN' || code === 'ECONNABORTED') return true;
+    // Alive, and another user's who shows it to nobody.
+    if (code === 'EACCES') return false;
     throw error;
   } finally {
     given.abort();
@@ -73,6 +75,14 @@ async function statMountpoint(path: string): ReturnType<typeof stat> {
   try {
     return await stat(path);
   } catch (error) {
+    const foreign = await mountAt(path);
+    if ((error as NodeJS.ErrnoException).code === 'ENOTCONN' && foreign !== undefined) {
+      throw new DriveError(
+        'exists',
+        `cannot mount at ${path}: a dead mount that is not Holdfast's (${foreign.type}) is there; unmount it first (umount ${path})`,
+        { cause: error },
+      );
+    }
     throw missing(path, error);
   }
 }
