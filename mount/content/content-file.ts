@@ -1,4 +1,4 @@
-import { closeSync, fdatasync, fstatSync, ftruncateSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, ftruncateSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { DriveError } from '../../protocol/errors.ts';
@@ -18,6 +18,7 @@ import type { RangeSet } from './range-set.ts';
 import { rangeOfSegment, segmentBytes, segmentsByAge, SegmentUses } from './segment-uses.ts';
 import type { EvictableSegment } from './segment-uses.ts';
 import { punchHole, reserveSpace } from './sparse-file.ts';
+import { readWhole, writeWhole } from './whole-transfers.ts';
 
 /** Where the bytes that are not local come from: one version of one inode. */
 export interface ContentSource {
@@ -140,15 +141,7 @@ export class ContentFile {
       throw new DriveError('internal', `inode ${this.ino} is read before it is hydrated`);
     if (length === 0) return 0;
     this.#touch(offset, offset + length);
-    const fd = this.#descriptor();
-    let done = 0;
-    while (done < length) {
-      const got = readSync(fd, target, done, length - done, offset + done);
-      if (got === 0) break;
-      done += got;
-    }
-    // Someone truncated the content file behind our back: what is gone reads as zeros, and never as old memory.
-    if (done < length) target.fill(0, done, length);
+    readWhole(this.#descriptor(), offset, target, length);
     return length;
   }
 
@@ -266,6 +259,18 @@ export class ContentFile {
     for (const range of this.#present.ranges()) this.#dirty.add(range.start, range.end);
     this.#dirty.add(this.#baseEnd, this.#size);
     this.record();
+  }
+
+  /** A file without content or version becomes what the clean `other` is: `map`, of which nothing is local yet. */
+  becomeCopyOf(other: ContentFile, map: ManifestMap): void {
+    this.#startChange();
+    this.#onDisk(() => ftruncateSync(this.#descriptor(), other.#size));
+    this.#size = other.#size;
+    this.#baseEnd = other.#baseEnd;
+    this.source = other.source;
+    this.map = map;
+    this.record();
+    this.#startChange();
   }
 
   /** Data durable on the local disk, and then the record of it. */
@@ -471,20 +476,8 @@ export class ContentFile {
     }
   }
 
-  /** Writes all bytes; with the disk full it makes room once and then throws `ShortWrite`. */
   #writeBytes(offset: number, data: Uint8Array): number {
-    const fd = this.#descriptor();
-    let done = 0;
-    let hasMadeRoom = false;
-    while (done < data.length) {
-      try {
-        done += writeSync(fd, data, done, data.length - done, offset + done);
-      } catch (error) {
-        if (codeOf(error) !== 'ENOSPC' || hasMadeRoom || !this.#host.makeRoom()) throw new ShortWrite(done, error);
-        hasMadeRoom = true;
-      }
-    }
-    return done;
+    return writeWhole(this.#descriptor(), offset, data, () => this.#host.makeRoom());
   }
 
   #onDisk<T>(action: () => T): T {

@@ -175,13 +175,14 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     // A drain's thread reads the content file itself, where what is evicted reads as zeros.
     file.keepers += 1;
     file.startDrain(this.#tree.contentSequence(ino));
-    // Content moved here from another inode has no base under this one: all of it is news.
+    // Content of another inode has no base under this one: all of it is news.
     const isWhollyDirty = file.source.inode !== inode.id;
+    const { dirtyRanges } = file;
     let isOpen = true;
     const { hydrate } = this.#options;
     return {
       size: file.size,
-      dirtyRanges: isWhollyDirty ? new RangeSet(file.size > 0 ? [0, file.size] : []).ranges() : file.dirtyRanges,
+      dirtyRanges: isWhollyDirty ? new RangeSet(file.size > 0 ? [0, file.size] : []).ranges() : dirtyRanges,
       dataRanges: file.dataRanges(0),
       path: file.path,
       isLocal: (offset, length) => file.isReadable(offset, length),
@@ -190,6 +191,12 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
         const target = new Uint8Array(length);
         if (file.read(offset, target) === length) return target;
         throw new DriveError('conflict', `inode ${ino} was cut while it was read for upload`);
+      },
+      copiedFrom: async () => {
+        const gap = isWhollyDirty ? file.missing(0, file.size)[0] : undefined;
+        if (gap === undefined) return undefined;
+        if (file.map === undefined) await hydrate(file, gap.start, 1);
+        return file.map && { base: file.map.manifest, dirtyRanges };
       },
       close: async () => {
         if (!isOpen) return;
@@ -260,8 +267,9 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     this.#trimmer.trim(bytesMax);
   }
 
-  /** Resolves when the files were brought down to `cacheBytesMax`, as far as they can be. */
+  /** Brings the files down to `cacheBytesMax`, as far as they can be. */
   trimmed(): Promise<void> {
+    this.#trimmer.check();
     return this.#trimmer.settled();
   }
 

@@ -17,6 +17,13 @@ export interface DrainSource {
   readonly dataRanges: readonly ByteRange[];
   /** The content file, for a worker to read what is local directly; `null` if it has no file (a test double). */
   readonly path: string | null;
+  /**
+   * Of content that was copied from another inode's version and is not all here: that version, in place of this inode's base, and
+   * what differs from it. So what both share need not be fetched to be cut again.
+   */
+  readonly copiedFrom?: () => Promise<
+    { readonly base: Manifest; readonly dirtyRanges: readonly ByteRange[] } | undefined
+  >;
   /** Whether `[offset, offset + length)` is in the file at `path` at this moment. */
   isLocal(offset: number, length: number): boolean;
   /** Reads exactly `length` bytes at `offset` (hydrating what is missing). */

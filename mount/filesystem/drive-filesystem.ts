@@ -4,6 +4,7 @@ import type {
   FuseAttributes,
   FuseConnection,
   FuseCreated,
+  FuseFilePosition,
   FuseFilesystem,
   FuseOpened,
   FuseRenameMode,
@@ -155,6 +156,15 @@ export class DriveFilesystem implements FuseFilesystem {
 
   fallocate(_context: RequestContext, ino: number, fh: number, offset: number, length: number, mode: number): void {
     this.#files.fallocate(fh, ino, offset, length, mode);
+  }
+
+  copyFileRange(
+    context: RequestContext,
+    from: FuseFilePosition,
+    to: FuseFilePosition,
+    length: number,
+  ): Promise<number> {
+    return this.#files.copyFileRange(context, from, to, length);
   }
 
   lseek(_context: RequestContext, _ino: number, fh: number, offset: number, whence: 'data' | 'hole'): number {

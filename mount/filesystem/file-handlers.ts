@@ -1,10 +1,18 @@
 import { DriveError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
 import { conflictedCopyName } from '../../protocol/names.ts';
+import { bringLocalBytes, canShare, copyBytes } from '../content/content-copy.ts';
 import type { ContentFile } from '../content/content-file.ts';
+import { ManifestMap } from '../content/manifest-map.ts';
 import { fallocateModes, openFlags, openReplyFlags } from '../fuse/constants.ts';
 import { FuseError } from '../fuse/errno.ts';
-import type { FuseCreated, FuseOpened, FuseWriteMode, MaybePromise } from '../fuse/fuse-filesystem.ts';
+import type {
+  FuseCreated,
+  FuseFilePosition,
+  FuseOpened,
+  FuseWriteMode,
+  MaybePromise,
+} from '../fuse/fuse-filesystem.ts';
 import type { RequestContext } from '../fuse/request-context.ts';
 import { Readahead } from '../hydration/readahead.ts';
 import type { LocalInode } from '../replica/local-inode.ts';
@@ -14,6 +22,9 @@ import type { FilesystemParts } from './filesystem-parts.ts';
 import type { NameHandlers } from './name-handlers.ts';
 import type { KnownPlace, Node } from './nodes.ts';
 import { modeAfterChange } from './privileges.ts';
+
+/** The most that one call copies by its bytes. */
+const copyBytesMax = 16 * 1024 * 1024;
 
 /** One open file description of the kernel. */
 interface OpenFile {
@@ -146,6 +157,48 @@ export class FileHandlers {
     if (isZeroing) content.punch(offset, length);
     if (grows) content.truncate(end);
     this.#changed(node, content);
+  }
+
+  /** Copies within the drive; how much of it is up to here, and the caller goes on (copy_file_range(2)). */
+  async copyFileRange(
+    context: RequestContext,
+    from: FuseFilePosition,
+    to: FuseFilePosition,
+    length: number,
+  ): Promise<number> {
+    const { content: source } = this.#fileOf(from.fh, from.ino);
+    const { node, content: target } = this.#fileOf(to.fh, to.ino);
+    const count = Math.min(length, source.size - from.offset);
+    if (count <= 0) return 0;
+    if (to.offset + count > limits.fileBytesMax) throw new DriveError('tooLarge', 'the file would be too large');
+    const open = this.#open.get(to.fh);
+    if (open !== undefined) open.wasWritten = true;
+    const isWhole = from.offset === 0 && to.offset === 0 && count === source.size;
+    if (isWhole && (await this.#share(context, source, node, target))) return count;
+    const copied = Math.min(count, copyBytesMax);
+    await this.#parts.hydrator.ensure(source, from.offset, copied, context.signal);
+    this.#beforeChange(node, target);
+    copyBytes(source, target, from.offset, to.offset, copied);
+    this.#changed(node, target);
+    return copied;
+  }
+
+  /** A new file that gets all of a committed one shares its blocks: what is not local need not come for that. */
+  async #share(context: RequestContext, source: ContentFile, node: Node, target: ContentFile): Promise<boolean> {
+    if (!canShare(source, target)) return false;
+    if (source.map === undefined) {
+      const { tree } = this.#parts;
+      const isHead = tree.inode(source.ino)?.version === source.source.version;
+      const known = isHead ? tree.manifest(source.ino) : undefined;
+      if (known !== undefined) source.map = new ManifestMap(known);
+      // The first read of a version asks for its manifest.
+      else await this.#parts.hydrator.ensure(source, 0, 1, context.signal);
+    }
+    if (source.map === undefined || source.map.size !== source.size || !canShare(source, target)) return false;
+    target.becomeCopyOf(source, source.map);
+    this.#changed(node, target);
+    await bringLocalBytes(source, target);
+    return true;
   }
 
   lseek(fh: number, offset: number, whence: 'data' | 'hole'): number {

@@ -64,7 +64,11 @@ export class Uploader {
 
   async #cut(dirty: DirtyContent, source: DrainSource): Promise<CutFile | undefined> {
     try {
-      return { dirty, source, manifest: await this.#options.pipeline.cut(source, dirty.base) };
+      const copied = await source.copiedFrom?.();
+      const manifest = await (copied === undefined
+        ? this.#options.pipeline.cut(source, dirty.base)
+        : this.#options.pipeline.cut({ ...source, dirtyRanges: copied.dirtyRanges }, copied.base));
+      return { dirty, source, manifest };
     } catch (error) {
       if (isDriveError(error, 'conflict')) return undefined; // it changed while it was cut
       throw error;

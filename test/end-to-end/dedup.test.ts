@@ -1,7 +1,8 @@
 import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openAdasStand } from './adas-stand.ts';
+import { openAdasStand, password } from './adas-stand.ts';
+import { eventually } from './eventually.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
 import type { Device, Stand } from './stand.ts';
 import { hashFile, writeRandomFile } from './tree-facts.ts';
@@ -37,6 +38,21 @@ describe.skipIf(skipLoudly('deduplication', whyNoMount()))('bytes that the serve
     const after = await a.status();
     expect(after.uploadedBlocks - before.uploadedBlocks).toBe(0);
     expect(after.cursor).toBeGreaterThan(before.cursor);
+  }, 60_000);
+
+  test('are not fetched for a copy that is made where they are not', async () => {
+    const c = await stand.device('ada', password, 'c');
+    await c.mount();
+    await copyFile(c.path('film.bin'), c.path('far copy.bin'));
+    await c.drain();
+    const status = await c.status();
+    expect(status.uploadedBlocks).toBe(0);
+    // To learn which blocks there are, the first of them are asked for.
+    expect(status.hydratedBytes).toBeLessThan(fileBytes / 4);
+    expect((await stat(a.path('film.bin'))).size).toBe(fileBytes);
+    await eventually(async () => expect((await stat(a.path('far copy.bin'))).size).toBe(fileBytes));
+    expect(await hashFile(a.path('far copy.bin'))).toBe(await hashFile(a.path('film.bin')));
+    await c.unmount();
   }, 60_000);
 
   test('are sent by a user who has not shown them yet, and stored once all the same', async () => {

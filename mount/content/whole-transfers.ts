@@ -1,0 +1,28 @@
+import { readSync, writeSync } from 'node:fs';
+import { codeOf, ShortWrite } from './disk-errors.ts';
+
+/** Reads `length` bytes at `offset`; what the file does not have reads as zeros, and never as old memory. */
+export function readWhole(fd: number, offset: number, target: Uint8Array, length: number): void {
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, target, done, length - done, offset + done);
+    if (got === 0) break;
+    done += got;
+  }
+  if (done < length) target.fill(0, done, length);
+}
+
+/** Writes all bytes; with the disk full it lets `makeRoom` try once and then throws `ShortWrite`. */
+export function writeWhole(fd: number, offset: number, data: Uint8Array, makeRoom: () => boolean): number {
+  let done = 0;
+  let hasMadeRoom = false;
+  while (done < data.length) {
+    try {
+      done += writeSync(fd, data, done, data.length - done, offset + done);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOSPC' || hasMadeRoom || !makeRoom()) throw new ShortWrite(done, error);
+      hasMadeRoom = true;
+    }
+  }
+  return done;
+}
