@@ -7,6 +7,10 @@ import { z } from 'zod';
 export const controlRequestSchema = z.discriminatedUnion('method', [
   z.object({ method: z.literal('status') }),
   z.object({ method: z.literal('drain'), timeoutMs: z.number().positive() }),
+  // Paths are from the root of the drive, with `/` between names.
+  z.object({ method: z.literal('pin'), path: z.string(), timeoutMs: z.number().positive() }),
+  z.object({ method: z.literal('unpin'), path: z.string() }),
+  z.object({ method: z.literal('evict'), path: z.string() }),
   z.object({ method: z.literal('unmount'), force: z.boolean() }),
 ]);
 
@@ -26,11 +30,21 @@ export const mountStatusSchema = z.object({
   uploadedBlocks: z.number(),
   uploadedBytes: z.number(),
   hydratedBytes: z.number(),
+  cachedBytes: z.number(),
+  pinnedBytes: z.number(),
   conflicts: z.number(),
   lastError: z.string().nullable(),
 });
 
 export type MountStatus = z.infer<typeof mountStatusSchema>;
+
+/** What `evict` answers. */
+export const evictedSchema = z.object({
+  freedBytes: z.number(),
+  dirtyFiles: z.number(),
+  pinnedFiles: z.number(),
+  busyFiles: z.number(),
+});
 
 export const controlReplySchema = z.union([
   z.object({ result: z.unknown() }),

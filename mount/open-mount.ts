@@ -291,6 +291,7 @@ async function closeParts(parts: MountParts, options: OpenMountOptions): Promise
   const failures: unknown[] = [];
   for (const close of [
     () => parts.notifications?.close(),
+    () => parts.pinned.close(),
     () => stopEngine(parts.engine, options),
     () => parts.pipeline.close(),
     () => parts.files.shutdown(),

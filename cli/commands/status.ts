@@ -21,7 +21,7 @@ export function statusCommand(): Command {
 
 function describe(statuses: readonly MountStatus[]): string[] {
   if (statuses.length === 0) return ['no drive is mounted; run "holdfast mount DIR"'];
-  const head = ['PATH', 'SERVER', 'CONNECTED', 'TO UPLOAD', 'UPLOADED', 'HYDRATED', 'CONFLICTS'];
+  const head = ['PATH', 'SERVER', 'CONNECTED', 'TO UPLOAD', 'UPLOADED', 'HYDRATED', 'CACHED', 'PINNED', 'CONFLICTS'];
   const rows = statuses.map((status) => [
     status.path,
     status.server,
@@ -29,6 +29,8 @@ function describe(statuses: readonly MountStatus[]): string[] {
     `${status.dirtyEntries} (${formatByteSize(status.dirtyBytes)})`,
     formatByteSize(status.uploadedBytes),
     formatByteSize(status.hydratedBytes),
+    formatByteSize(status.cachedBytes),
+    formatByteSize(status.pinnedBytes),
     String(status.conflicts),
   ]);
   const errors = statuses.flatMap((status) =>

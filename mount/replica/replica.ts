@@ -15,6 +15,7 @@ import type { Ino, LocalEntry, LocalInode } from './local-inode.ts';
 import type { LocalTree, NewInode, RenameMode } from './local-tree.ts';
 import { ReplicaState } from './replica-state.ts';
 import type { ReplicaEnvironment } from './replica-state.ts';
+import { PinTable } from './pin-table.ts';
 import type { ReplicaSettings } from './settings.ts';
 import { SyncedReplica } from './synced-replica.ts';
 import type { ContentMove, DirtyContent, PlannedCommit, PlanOrder, Settled, SyncedTree } from './synced-tree.ts';
@@ -41,6 +42,7 @@ export function openReplica(options: ReplicaOptions): Replica {
 export class Replica implements LocalTree, SyncedTree {
   /** Small facts that others keep here (the content layer's boot id and whether it was closed cleanly). */
   readonly settings: ReplicaSettings;
+  readonly pins: PinTable;
   readonly #db: ReplicaDatabase;
   readonly #state: ReplicaState;
   readonly #changes: LocalChanges;
@@ -52,6 +54,7 @@ export class Replica implements LocalTree, SyncedTree {
     this.#changes = new LocalChanges(this.#state);
     this.#synced = new SyncedReplica(this.#state);
     this.settings = this.#state.settings;
+    this.pins = new PinTable(this.#db);
     const held = this.settings.get('namespace');
     if (held === undefined) this.settings.set('namespace', options.namespace);
     else if (held !== options.namespace) {

@@ -161,4 +161,11 @@ create table if not exists content_moves (
 create table if not exists conflicts (
   ino integer primary key
 );
+
+create table if not exists pins (
+  ino integer primary key
+);
+create trigger if not exists inodes_unpinned after delete on inodes begin
+  delete from pins where ino = old.ino;
+end;
 `;
