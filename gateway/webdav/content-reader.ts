@@ -23,6 +23,18 @@ interface Stretch {
   readonly to: number;
 }
 
+/** A block of a window, and by how many of its stretches it is still wanted. */
+interface FetchedBlock {
+  readonly bytes: Uint8Array;
+  wanted: number;
+}
+
+/** A run of a file's bytes. `sent` is to be called once nobody looks at them any more; the memory behind them may be gone then. */
+export interface ContentPiece {
+  readonly bytes: Uint8Array;
+  readonly sent: () => void;
+}
+
 const holePiece = new Uint8Array(256 * 1024);
 
 /**
@@ -36,7 +48,7 @@ export async function* readContent(
   range: ByteRange,
   windowBytes: number,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<ContentPiece> {
   const windows = windowsOf(version.manifest, range, windowBytes);
   const fetch = async (window: readonly Stretch[]) => fetchWindow(blocks, version, window, signal);
   const first = windows.next();
@@ -82,26 +94,37 @@ async function fetchWindow(
   { namespace, inode, version }: ReadableVersion,
   window: readonly Stretch[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<BlockHash, Uint8Array>> {
-  const hashes = new Set(window.filter(({ entry }) => !isHole(entry)).map(({ entry }) => entry.hash));
-  const contents = new Map<BlockHash, Uint8Array>();
-  if (hashes.size === 0) return contents;
-  for await (const frame of blocks.get(namespace, { inode, version, hashes: [...hashes] }, signal)) {
-    contents.set(frame.hash, decodeBlock(frame));
+): Promise<ReadonlyMap<BlockHash, FetchedBlock>> {
+  const stretches = Map.groupBy(
+    window.filter(({ entry }) => !isHole(entry)),
+    ({ entry }) => entry.hash,
+  );
+  const contents = new Map<BlockHash, FetchedBlock>();
+  if (stretches.size === 0) return contents;
+  for await (const frame of blocks.get(namespace, { inode, version, hashes: [...stretches.keys()] }, signal)) {
+    contents.set(frame.hash, { bytes: decodeBlock(frame), wanted: stretches.get(frame.hash)?.length ?? 0 });
     if (frame.encoding === 'zstd') freeBytes(frame.bytes);
   }
   return contents;
 }
 
-function* piecesOf({ entry, from, to }: Stretch, contents: ReadonlyMap<BlockHash, Uint8Array>): Generator<Uint8Array> {
+function* piecesOf(
+  { entry, from, to }: Stretch,
+  contents: ReadonlyMap<BlockHash, FetchedBlock>,
+): Generator<ContentPiece> {
   if (!isHole(entry)) {
-    const plaintext = contents.get(entry.hash);
-    if (plaintext === undefined || plaintext.length !== entry.length) {
+    const block = contents.get(entry.hash);
+    if (block?.bytes.length !== entry.length) {
       throw new DriveError('internal', `the block service did not give block ${entry.hash}`);
     }
-    yield plaintext.subarray(from, to);
+    const sent = () => {
+      block.wanted -= 1;
+      if (block.wanted === 0) freeBytes(block.bytes);
+    };
+    yield { bytes: block.bytes.subarray(from, to), sent };
     return;
   }
-  for (let rest = to - from; rest > 0; rest -= holePiece.length)
-    yield holePiece.subarray(0, Math.min(rest, holePiece.length));
+  for (let rest = to - from; rest > 0; rest -= holePiece.length) {
+    yield { bytes: holePiece.subarray(0, Math.min(rest, holePiece.length)), sent: () => undefined };
+  }
 }

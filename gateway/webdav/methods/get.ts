@@ -65,7 +65,7 @@ async function sendBytes(
       exchange.signal,
     )) {
       if (!exchange.response.headersSent) sendHead();
-      await writer.bytes(piece);
+      await writer.bytes(piece.bytes, piece.sent);
     }
   } catch (error) {
     // What is corrupt here is not what the client sent.
