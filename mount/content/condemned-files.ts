@@ -1,8 +1,13 @@
+import { deleteContentAside } from './content-descriptor.ts';
 import type { ContentFile } from './content-file.ts';
 
+/** As many are deleted at a time: the thread pool has other work too. */
+const underWayMax = 8;
+const waitingMax = 4_096;
+
 /**
- * Dirty contents whose inode is gone: nobody else has their bytes, and until the removal itself is on the disk a crash brings
- * the name back. So they are deleted only after that, many together.
+ * Contents whose inode is gone, to be deleted beside other work. Nobody else has the bytes of dirty ones, and until the
+ * removal itself is on the disk a crash brings the name back: so they are deleted only after that, many together.
  */
 export class CondemnedFiles {
   readonly #durable: () => Promise<void>;
@@ -12,6 +17,11 @@ export class CondemnedFiles {
   /** `durable` resolves when what the tree was told so far is on the disk. */
   constructor(durable: () => Promise<void>) {
     this.#durable = durable;
+  }
+
+  /** Whether one that could be deleted at once should wait here rather. */
+  get hasRoom(): boolean {
+    return this.#files.size < waitingMax;
   }
 
   add(file: ContentFile): void {
@@ -31,10 +41,9 @@ export class CondemnedFiles {
       await Promise.resolve(); // whoever removes is done with it first
       while (this.#files.size > 0) {
         const files = [...this.#files];
-        await this.#durable();
-        for (const file of files) {
-          this.#files.delete(file);
-          file.delete();
+        if (files.some((file) => file.isDirty)) await this.#durable();
+        for (let at = 0; at < files.length; at += underWayMax) {
+          await Promise.all(files.slice(at, at + underWayMax).map((file) => this.#delete(file)));
         }
       }
     } catch {
@@ -42,5 +51,11 @@ export class CondemnedFiles {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  async #delete(file: ContentFile): Promise<void> {
+    await deleteContentAside(file.path);
+    file.delete(); // what is left of it: its record, and what it counts for
+    this.#files.delete(file);
   }
 }

@@ -1,6 +1,7 @@
 import { closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeOf } from './disk-errors.ts';
+import { codeOf, errorOfDisk } from './disk-errors.ts';
 
 /** Opens a content file for reading and writing, private to its user; makes it, and the directory it is in, if need be. */
 export function openContent(path: string): number {
@@ -21,5 +22,14 @@ export function syncDirectory(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Deletes a content file, if it is there, in the thread pool: on a busy disk that may take milliseconds. */
+export async function deleteContentAside(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw errorOfDisk(error, path);
   }
 }

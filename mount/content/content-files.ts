@@ -428,9 +428,9 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     }
   }
 
-  /** The inode is gone. What only this content has is kept until that is sure. */
+  /** The inode is gone. What only this content has is kept until that is sure; nobody waits for the rest to go either. */
   #discard(file: ContentFile): void {
-    if (file.isDirty) this.#condemned.add(file);
+    if (file.isDirty || this.#condemned.hasRoom) this.#condemned.add(file);
     else file.delete();
   }
 

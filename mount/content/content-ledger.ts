@@ -72,6 +72,9 @@ export class ContentLedger {
   readonly #statements;
   readonly #group: LedgerGroup | undefined;
   readonly #pending = new PendingRows();
+  /** Above these nothing was ever recorded: what is made anew is known without a question to the disk. */
+  #lastGeneration: number;
+  #lastIno: number;
   #timer: AbortController | undefined;
 
   /** Opens or makes the ledger in `directory`, which must exist and be private. Without a group nothing waits. */
@@ -85,10 +88,13 @@ export class ContentLedger {
       this.#db.exec(schema);
     });
     this.#statements = this.#prepare();
+    this.#lastGeneration = this.lastGeneration();
+    this.#lastIno = this.#statements.lastIno.get()?.last ?? 0;
     this.#logFd = openSync(`${path}-wal`, 'r+');
   }
 
   row(ino: Ino): LedgerRow | undefined {
+    if (ino > this.#lastIno) return undefined;
     const pending = this.#pending.byIno(ino);
     if (pending !== undefined) return pending;
     const row = rowOf(this.#statements.byIno.get(ino));
@@ -143,13 +149,13 @@ export class ContentLedger {
 
   /** Records the whole of it; arrivals recorded singly before are part of it. */
   record(row: LedgerRow): void {
-    this.#pending.put(row, () => this.#onDisk(row.generation));
+    this.#put(row);
     if (!this.#db.inTransaction) this.commit();
   }
 
   /** As `record`, but it may wait: what the disk says of the file must stay true until it is committed. */
   recordSoon(row: LedgerRow): void {
-    this.#pending.put(row, () => this.#onDisk(row.generation));
+    this.#put(row);
     this.#wait();
   }
 
@@ -264,6 +270,13 @@ export class ContentLedger {
     this.#db.close();
   }
 
+  #put(row: LedgerRow): void {
+    const { generation, ino } = row;
+    this.#pending.put(row, () => (generation > this.#lastGeneration ? 'nothing' : this.#onDisk(generation)));
+    this.#lastGeneration = Math.max(this.#lastGeneration, generation);
+    this.#lastIno = Math.max(this.#lastIno, ino);
+  }
+
   #onDisk(generation: number): RecordOnDisk {
     const row = this.#statements.exactness.get(generation);
     if (row === undefined) return 'nothing';
@@ -323,6 +336,7 @@ export class ContentLedger {
       largest: prepare<[number], StoredRow>('select * from files where not isDirty order by byteLength desc limit ?'),
       generations: prepare<[], { generation: number }>('select generation from files'),
       last: prepare<[], { last: number }>('select coalesce(max(generation), 0) as last from files'),
+      lastIno: prepare<[], { last: number }>('select coalesce(max(ino), 0) as last from files'),
       total: prepare<[], { total: number }>('select coalesce(sum(byteLength), 0) as total from files'),
       put: db.prepare(
         `insert or replace into files (generation, ino, sourceInode, sourceVersion, claims, isDirty, isExact,

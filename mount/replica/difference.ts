@@ -24,6 +24,7 @@ interface Pair {
 export class Difference {
   readonly #state: ReplicaState;
   readonly #rows = new Map<Ino, InodeRow | undefined>();
+  readonly #dirty = new Map<Ino, DirtyInode | undefined>();
   readonly #visible = new Map<string, Ino | null>();
   readonly #movedAbove = new Map<Ino, DirtyPlace | null>();
   /** Of each inode asked about, since every one of its names asks again, and there may be thousands. */
@@ -40,7 +41,8 @@ export class Difference {
   }
 
   dirty(ino: Ino): DirtyInode | undefined {
-    return this.#state.dirty.get(ino);
+    if (!this.#dirty.has(ino)) this.#dirty.set(ino, this.#state.dirty.get(ino));
+    return this.#dirty.get(ino);
   }
 
   visible(place: LocalPlace): Ino | null {

@@ -45,14 +45,23 @@ function toDirty(value: unknown): DirtyInode {
   return { ...row, created: row.created === 1, isPlanned: row.isPlanned === 1, remoteGone: row.remoteGone === 1 };
 }
 
+/** What is known of that many rows without a question to the database. */
+const notedMax = 4_096;
+/** Times of changes of content are exact to this: others wait for a second without a change. */
+const changedMsGrain = 50;
+
 /** The inodes that are dirty, and their dirty xattrs. */
 export class DirtyInodes {
   readonly #db: ReplicaDatabase;
+  /** Bits of attributes that the rows have for sure, and when content that waits to be uploaded was noted to change. */
+  readonly #notedAttributes = new Map<Ino, number>();
+  readonly #notedContent = new Map<Ino, number>();
   readonly #get: Statement;
   readonly #addAttributes: Statement;
 
   constructor(db: ReplicaDatabase) {
     this.#db = db;
+    db.afterUndos(() => this.#forgetNotes());
     this.#get = db.prepare(`select ${columns} from dirty_inodes where ino = ?`);
     this.#addAttributes = db.prepare(
       `insert into dirty_inodes (ino, attributes) values (?, ?)
@@ -70,7 +79,11 @@ export class DirtyInodes {
   }
 
   addAttributes(ino: Ino, bits: number): void {
-    if (bits !== 0) this.#addAttributes.run(ino, bits);
+    const noted = this.#notedAttributes.get(ino) ?? 0;
+    if ((bits & ~noted) === 0) return;
+    this.#addAttributes.run(ino, bits);
+    if (this.#notedAttributes.size >= notedMax) this.#notedAttributes.clear();
+    this.#notedAttributes.set(ino, noted | bits);
   }
 
   addXattr(ino: Ino, name: string): void {
@@ -92,6 +105,10 @@ export class DirtyInodes {
   }
 
   contentChanged(ino: Ino, nowMs: number): void {
+    const notedMs = this.#notedContent.get(ino);
+    if (notedMs !== undefined && nowMs >= notedMs && nowMs < notedMs + changedMsGrain) return;
+    if (this.#notedContent.size >= notedMax) this.#notedContent.clear();
+    this.#notedContent.set(ino, nowMs);
     this.#db.run(
       `insert into dirty_inodes (ino, content_since_ms, content_changed_ms) values (?, ?, ?)
        on conflict (ino) do update set content_since_ms = coalesce(content_since_ms, excluded.content_since_ms),
@@ -112,6 +129,7 @@ export class DirtyInodes {
 
   /** `waitsSinceMs`: `null` if this is the latest content. */
   uploaded(ino: Ino, sequence: number, manifest: Manifest, waitsSinceMs: number | null): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set uploaded_sequence = ?, uploaded_manifest = ?, content_since_ms = ? where ino = ?`,
       ...[sequence, encodeManifest(manifest), waitsSinceMs, ino],
@@ -120,6 +138,7 @@ export class DirtyInodes {
 
   /** What was uploaded is of no use: the content waits to be uploaded again. */
   uploadAgain(ino: Ino, nowMs: number): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set uploaded_sequence = null, uploaded_manifest = null,
        content_since_ms = coalesce(content_since_ms, ?) where ino = ?`,
@@ -136,6 +155,7 @@ export class DirtyInodes {
 
   /** The content is not dirty any more. */
   contentClean(ino: Ino): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set content_since_ms = null, uploaded_sequence = null, uploaded_manifest = null where ino = ?`,
       ino,
@@ -144,6 +164,7 @@ export class DirtyInodes {
 
   /** A plan carries all that is dirty of the inode now (and the uploaded content, if `sequence` is given). */
   setPlanned(ino: Ino, sequence: number | null): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set is_planned = 1, planned_sequence = ?, attributes = 0,
        planned_attributes = planned_attributes | attributes where ino = ?`,
@@ -154,6 +175,7 @@ export class DirtyInodes {
 
   /** The plan under way took effect for this inode: what it carried is agreed. */
   planSettled(ino: Ino): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set is_planned = 0, planned_sequence = null, planned_attributes = 0, created = 0 where ino = ?`,
       ino,
@@ -164,6 +186,7 @@ export class DirtyInodes {
 
   /** The plan under way came to nothing: what it carried is dirty as before. */
   planAbandoned(ino: Ino): void {
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `update dirty_inodes set is_planned = 0, planned_sequence = null,
        attributes = attributes | planned_attributes, planned_attributes = 0 where ino = ?`,
@@ -200,6 +223,7 @@ export class DirtyInodes {
 
   /** Forgets all that is dirty of the inode. */
   delete(ino: Ino): void {
+    this.#forgetNotesOf(ino);
     this.#db.run('delete from dirty_inodes where ino = ?', ino);
     this.#db.run('delete from dirty_xattrs where ino = ?', ino);
   }
@@ -207,10 +231,21 @@ export class DirtyInodes {
   /** Forgets the inode if nothing of it is dirty. */
   dropIfClean(ino: Ino, contentDirty: boolean): void {
     if (contentDirty) return;
+    this.#forgetNotesOf(ino);
     this.#db.run(
       `delete from dirty_inodes where ino = ? and created = 0 and attributes = 0 and planned_attributes = 0
        and is_planned = 0 and remote_gone = 0 and not exists (select 1 from dirty_xattrs x where x.ino = dirty_inodes.ino)`,
       ino,
     );
+  }
+
+  #forgetNotesOf(ino: Ino): void {
+    this.#notedAttributes.delete(ino);
+    this.#notedContent.delete(ino);
+  }
+
+  #forgetNotes(): void {
+    this.#notedAttributes.clear();
+    this.#notedContent.clear();
   }
 }

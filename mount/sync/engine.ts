@@ -272,7 +272,9 @@ export class SyncEngine {
     const plan = this.#exchange.plan(this.#refusals.operationsMax, this.#refusals.order);
     const endMs = clock.nowMs();
     const pauseMs = (endMs - startMs) * (planningShare - 1);
-    if (pauseMs > planningPauseMsMin) this.#planAgainAtMs = endMs + Math.min(pauseMs, this.#timings.burstMs);
+    // What a rush piles up takes long to look through, and changes all the time: then the share is kept to whatever it takes.
+    const pauseMsMax = this.#urgent === 0 && this.#rush.isOn(endMs) ? Infinity : this.#timings.burstMs;
+    if (pauseMs > planningPauseMsMin) this.#planAgainAtMs = endMs + Math.min(pauseMs, pauseMsMax);
     return plan;
   }
 

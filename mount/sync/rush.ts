@@ -25,6 +25,11 @@ export class Rush {
     this.#changes += 1;
   }
 
+  /** Whether one is under way, waited for or not. */
+  isOn(nowMs: number): boolean {
+    return this.#changes >= changesMin && nowMs - this.#lastMs <= pauseMs;
+  }
+
   /** Until when the drain is to wait, as far as can be said now; in the past if there is no rush, or none to wait for any more. */
   get endMs(): number {
     if (this.#changes < changesMin) return 0;
