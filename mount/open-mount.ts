@@ -183,6 +183,7 @@ function composeParts(options: OpenMountOptions): MountParts {
     ...{ tree: replica, files, hydrator: reads, clock, syncMode, cacheDirectory, hints: hintsFor(engine, pinned) },
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     author: options.author ?? hostname(),
+    quotaBytes: () => quotaOf(replica),
     nameAppeared: (parent, name) => invalidator.nameAppeared(parent, name),
   });
   const invalidator: KernelInvalidator = new KernelInvalidator(filesystem.nodes, (error) =>
@@ -245,6 +246,13 @@ async function answered<T>(options: OpenMountOptions, promise: Promise<T>): Prom
 }
 
 const roleSetting = 'mount.role';
+const quotaSetting = 'mount.quotaBytes';
+
+/** What the drive may hold, as the server said when it was last asked. */
+function quotaOf(replica: Replica): number | null {
+  const quota = replica.settings.get(quotaSetting);
+  return quota === undefined ? null : Number(quota);
+}
 
 /** What the user may do there: asked, or remembered if the server cannot be reached and the tree was loaded before. */
 async function currentRole(
@@ -253,8 +261,9 @@ async function currentRole(
   isFirst: boolean,
 ): Promise<{ readonly isReadOnly: boolean; readonly cursor: Cursor }> {
   try {
-    const { role, cursor } = await answered(options, options.remote.namespace(options.namespace));
+    const { role, cursor, quotaBytes } = await answered(options, options.remote.namespace(options.namespace));
     replica.settings.set(roleSetting, role);
+    replica.settings.set(quotaSetting, quotaBytes === null ? undefined : String(quotaBytes));
     return { isReadOnly: role === 'read', cursor };
   } catch (error) {
     const isAway = isDriveError(error, 'unavailable') || isDriveError(error, 'timeout');

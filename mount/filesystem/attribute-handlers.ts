@@ -98,17 +98,19 @@ export class AttributeHandlers {
     hints.changed();
   }
 
-  /** What is free is what the local disk has left: everything written goes there first. */
+  /** What is free is what the local disk has left, since everything written goes there first, and no more than the quota allows. */
   statfs(): FuseStatfs {
-    const { tree, cacheDirectory } = this.#parts;
+    const { tree, cacheDirectory, quotaBytes } = this.#parts;
     const { inodes, bytes } = tree.totals();
     const disk = statfsSync(cacheDirectory);
-    const toBlocks = (diskBlocks: number): number => Math.floor((diskBlocks * disk.bsize) / blockBytes);
+    const allowedBytes = Math.max(0, (quotaBytes?.() ?? Infinity) - bytes);
+    const freeBlocks = (diskBlocks: number): number =>
+      Math.floor(Math.min(diskBlocks * disk.bsize, allowedBytes) / blockBytes);
     return {
       blockBytes,
-      blocks: Math.ceil(bytes / blockBytes) + toBlocks(disk.bfree),
-      blocksFree: toBlocks(disk.bfree),
-      blocksAvailable: toBlocks(disk.bavail),
+      blocks: Math.ceil(bytes / blockBytes) + freeBlocks(disk.bfree),
+      blocksFree: freeBlocks(disk.bfree),
+      blocksAvailable: freeBlocks(disk.bavail),
       files: inodes + disk.ffree,
       filesFree: disk.ffree,
       nameBytesMax: limits.nameBytesMax,

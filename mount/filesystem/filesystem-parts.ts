@@ -24,6 +24,8 @@ export interface FilesystemParts {
   readonly syncMode: 'local' | 'remote';
   /** A directory on the disk that dirty bytes go to. */
   readonly cacheDirectory: string;
+  /** What the drive may hold, as far as the server said; `null`, or left out: as much as there is room for. */
+  readonly quotaBytes?: () => number | null;
 }
 
 /** The inode of a node. Throws `notFound` if it is gone, which takes a defect or a cut connection. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -48,4 +48,13 @@ describe.skipIf(skipLoudly('a drive with a quota', whyNoMount()))('a mount of a 
     expect([got.status, got.body.equals(big)]).toEqual([200, true]);
     expect(await a.status()).toMatchObject({ dirtyEntries: 0, lastError: null });
   }, 120_000);
+
+  test('shows its quota as its size, and what is left of it as free', async () => {
+    const b = await stand.device('ada', password, 'b');
+    await b.mount();
+    const { blocks, bfree, bavail, bsize } = await statfs(b.mountpoint);
+    expect(Math.abs(blocks * bsize - 1_000_000)).toBeLessThan(2 * bsize);
+    expect([bfree, bavail]).toEqual([Math.floor((1_000_000 - 900_005) / bsize), bfree]);
+    await b.unmount();
+  }, 60_000);
 });
