@@ -34,11 +34,17 @@ export function kindOfMode(mode: number): InodeKind {
   throw new DriveError('invalidArgument', `mknod cannot make what mode ${mode.toString(8)} says`);
 }
 
-/** `inode` as the kernel is told of it, under the node id it has there. */
-export function attributesOf(inode: LocalInode, nodeId: number, size: number, owner: Owner): FuseAttributes {
+/** `inode` as the kernel is told of it, under the node id it has there. `blocks`: see `FuseAttributes`. */
+export function attributesOf(
+  inode: LocalInode,
+  nodeId: number,
+  { size, blocks }: { readonly size: number; readonly blocks: number | undefined },
+  owner: Owner,
+): FuseAttributes {
   return {
     ino: nodeId,
     size: inode.target === null ? size : Buffer.byteLength(inode.target),
+    ...(blocks === undefined ? {} : { blocks }),
     atimeNs: inode.atimeNs,
     mtimeNs: inode.mtimeNs,
     ctimeNs: inode.ctimeNs,

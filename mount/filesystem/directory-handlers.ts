@@ -1,8 +1,8 @@
 import type { DirectoryPlusSink, DirectorySink } from '../fuse/fuse-filesystem.ts';
 import type { LocalEntry } from '../replica/local-inode.ts';
-import { attributesOf, modeOf } from './attributes.ts';
+import { modeOf } from './attributes.ts';
 import { noteAccess } from './access-times.ts';
-import { inodeOf } from './filesystem-parts.ts';
+import { attributesOfInode, inodeOf } from './filesystem-parts.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
 
 /** "." and ".." come first, at offsets 1 and 2; an entry's offset is its cookie plus this. */
@@ -26,10 +26,10 @@ export class DirectoryHandlers {
   }
 
   readdirplus(nodeId: number, offset: number, sink: DirectoryPlusSink): void {
-    const { nodes, owner } = this.#parts;
+    const { nodes } = this.#parts;
     this.#walk(nodeId, offset, sink, ({ name, inode, cookie }) => {
       const node = nodes.lookedUp(inode.ino, { parent: nodeId, name });
-      const attributes = attributesOf(inode, node.id, node.content?.size ?? inode.size, owner);
+      const attributes = attributesOfInode(this.#parts, inode, node);
       if (sink.addEntry(name, attributes, cookie + cookieShift)) return true;
       nodes.forget(node.id, 1);
       return false;

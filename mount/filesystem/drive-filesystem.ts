@@ -19,12 +19,13 @@ import type { RequestContext } from '../fuse/request-context.ts';
 import { Acls } from './acls.ts';
 import { AttributeHandlers } from './attribute-handlers.ts';
 import { DirectoryHandlers } from './directory-handlers.ts';
+import { DiskBlocks } from './disk-blocks.ts';
 import { FileHandlers } from './file-handlers.ts';
 import type { FilesystemParts } from './filesystem-parts.ts';
 import { NameHandlers } from './name-handlers.ts';
 import { Nodes } from './nodes.ts';
 
-export interface DriveFilesystemOptions extends Omit<FilesystemParts, 'nodes'> {
+export interface DriveFilesystemOptions extends Omit<FilesystemParts, 'nodes' | 'diskBlocks'> {
   /** A name came to be without the kernel asking for it. */
   readonly nameAppeared: (parent: number, name: string) => void;
 }
@@ -48,7 +49,7 @@ export class DriveFilesystem implements FuseFilesystem {
 
   constructor(options: DriveFilesystemOptions) {
     this.nodes = new Nodes(options.tree, options.files);
-    this.#parts = { ...options, nodes: this.nodes };
+    this.#parts = { ...options, nodes: this.nodes, diskBlocks: new DiskBlocks(options.tree, options.files) };
     const acls = new Acls(this.#parts);
     this.#names = new NameHandlers(this.#parts, acls);
     this.#files = new FileHandlers(this.#parts, this.#names, options.nameAppeared);

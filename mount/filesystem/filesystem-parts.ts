@@ -7,6 +7,7 @@ import type { LocalTree } from '../replica/local-tree.ts';
 import { attributesOf } from './attributes.ts';
 import type { Owner } from './attributes.ts';
 import type { ReadHydrator } from './bounded-reads.ts';
+import type { DiskBlocks } from './disk-blocks.ts';
 import type { KnownPlace, Node, Nodes } from './nodes.ts';
 import type { SyncHints } from './sync-hints.ts';
 
@@ -16,6 +17,7 @@ export interface FilesystemParts {
   readonly files: ContentFiles;
   readonly hydrator: ReadHydrator;
   readonly nodes: Nodes;
+  readonly diskBlocks: DiskBlocks;
   readonly hints: SyncHints;
   readonly clock: Clock;
   readonly owner: Owner;
@@ -38,11 +40,17 @@ export function inodeOf(parts: FilesystemParts, node: Node): LocalInode {
 /** What the kernel is told of a node: its size is that of the content it has open. */
 export function attributesOfNode(parts: FilesystemParts, node: Node): FuseAttributes {
   const inode = inodeOf(parts, node);
-  return attributesOf(inode, node.id, node.content?.size ?? inode.size, parts.owner);
+  return attributesOfInode(parts, inode, node);
+}
+
+/** As `attributesOfNode`, where the inode is at hand. */
+export function attributesOfInode(parts: FilesystemParts, inode: LocalInode, node: Node): FuseAttributes {
+  const space = { size: node.content?.size ?? inode.size, blocks: parts.diskBlocks.of(inode, node.content) };
+  return attributesOf(inode, node.id, space, parts.owner);
 }
 
 /** The answer to a name that leads to `inode`: the kernel knows it from now on. */
 export function entryOf(parts: FilesystemParts, inode: LocalInode, place: KnownPlace | undefined): FuseAttributes {
   const node = parts.nodes.lookedUp(inode.ino, place);
-  return attributesOf(inode, node.id, node.content?.size ?? inode.size, parts.owner);
+  return attributesOfInode(parts, inode, node);
 }

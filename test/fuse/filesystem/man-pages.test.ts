@@ -188,6 +188,30 @@ assert os.pread(fd, 9, 0) == b'xxxxx'`);
     expect(complaint).toBe('');
   });
 
+  it('stat(2): st_blocks counts data, and no holes', () => {
+    const complaint = run(`
+MIB = 2**20
+def allocated(name): return os.stat(name).st_blocks * 512
+write('dense', os.urandom(MIB))
+assert allocated('dense') == MIB, allocated('dense')
+fd = os.open('dense', os.O_RDWR)
+for i in range(300): os.pwrite(fd, os.urandom(4096), 0)
+assert allocated('dense') == MIB, allocated('dense')
+os.truncate('dense', 2**40)
+assert MIB <= allocated('dense') <= MIB + 65536, allocated('dense')
+os.close(fd)
+with open('sparse too', 'wb') as f:
+    f.seek(2**40); f.write(b'end')
+assert 0 < allocated('sparse too') <= 65536, allocated('sparse too')
+fd = os.open('dense', os.O_RDWR)
+fallocate(fd, 3, 0, MIB // 2)
+assert MIB // 2 <= allocated('dense') <= MIB // 2 + 65536, allocated('dense')
+write('small', b'x')
+assert os.stat('small').st_blocks > 0 and os.stat('.').st_size >= 0
+os.unlink('dense'); os.unlink('sparse too')`);
+    expect(complaint).toBe('');
+  });
+
   it('open(2), fsync(2), sync(2): O_DIRECT, O_SYNC, O_APPEND and all ways to the disk', () => {
     const complaint = run(`
 page = mmap.mmap(-1, 8192); page[:] = b'd' * 8192
