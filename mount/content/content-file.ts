@@ -12,6 +12,7 @@ import type { ByteRange } from './content-store.ts';
 import { dataRangesOf } from './data-pieces.ts';
 import { DirtyRanges } from './dirty-ranges.ts';
 import { codeOf, errorOfDisk, ShortWrite } from './disk-errors.ts';
+import type { DiskRoom } from './disk-room.ts';
 import { DiskUsage } from './disk-usage.ts';
 import type { ManifestMap } from './manifest-map.ts';
 import type { RangeSet } from './range-set.ts';
@@ -30,8 +31,7 @@ export interface ContentSource {
 export interface ContentFileHost {
   readonly ledger: ContentLedger;
   nowMs(): number;
-  /** The disk is full: frees what can be; returns whether anything was. */
-  makeRoom(): boolean;
+  readonly room: DiskRoom;
   /** The local disk now holds so many more bytes (or fewer). */
   grew(bytes: number): void;
 }
@@ -192,6 +192,7 @@ export class ContentFile {
 
   /** Makes sure that writing to a range cannot run out of disk. Throws `noSpace`. */
   reserve(offset: number, length: number): void {
+    this.#onDisk(() => this.#host.room.claim(length));
     reserveSpace(this.#descriptor(), offset, length);
     this.#usage.measure(this.#fd);
   }
@@ -477,7 +478,7 @@ export class ContentFile {
   }
 
   #writeBytes(offset: number, data: Uint8Array): number {
-    return writeWhole(this.#descriptor(), offset, data, () => this.#host.makeRoom());
+    return writeWhole(this.#descriptor(), offset, data, this.#host.room);
   }
 
   #onDisk<T>(action: () => T): T {

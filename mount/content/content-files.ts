@@ -15,6 +15,7 @@ import type { ContentFilesOptions, ContentTree } from './content-files-options.t
 import { ContentLedger } from './content-ledger.ts';
 import type { LedgerRow } from './content-ledger.ts';
 import type { DrainableContent, DrainSource } from './content-store.ts';
+import { DiskRoom } from './disk-room.ts';
 import { statBlockBytes } from './disk-usage.ts';
 import { ManifestMap } from './manifest-map.ts';
 import { RangeSet } from './range-set.ts';
@@ -38,6 +39,7 @@ const roomPiecesMax = 1_024;
  */
 export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedFiles {
   readonly ledger: ContentLedger;
+  readonly room: DiskRoom;
   readonly #options: ContentFilesOptions;
   readonly #tree: ContentTree;
   /** Current contents in use, by inode; a closed file is known to the ledger alone. */
@@ -56,6 +58,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
   constructor(options: ContentFilesOptions) {
     this.#options = options;
     this.#tree = options.tree;
+    this.room = new DiskRoom(options.directory, () => this.#makeRoom());
     this.#trimmer = new CacheTrimmer(this, options.cacheBytesMax);
     this.#condemned = new CondemnedFiles(() => options.tree.durable());
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
@@ -256,7 +259,7 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
     if (bytes > 0) this.#trimmer.grew();
   }
 
-  makeRoom(): boolean {
+  #makeRoom(): boolean {
     const before = this.#usedBytes;
     this.#trimmer.trim(Math.max(0, before - roomBytes), roomPiecesMax);
     return this.#usedBytes < before;

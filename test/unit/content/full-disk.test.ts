@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -27,8 +27,6 @@ describe.skipIf(!isRoot)('on a full disk', () => {
   it('a write says noSpace, and what was written before is intact, after a kill too', async () => {
     const bench = new ContentBench(piece, { parent: disk });
     try {
-      const ballast = join(disk, 'ballast');
-      writeFileSync(ballast, new Uint8Array(8 * piece));
       bench.putHead(ino, 1, new Uint8Array());
       const file = bench.files.open(ino);
       let written = 0;
@@ -45,9 +43,7 @@ describe.skipIf(!isRoot)('on a full disk', () => {
       })();
       expect(isDriveError(failure, 'noSpace')).toBe(true);
       expect(written).toBeGreaterThan(piece);
-      // A mount says noSpace until there is some.
-      expect(() => bench.kill()).toThrow('disk is full');
-      rmSync(ballast);
+      // There is room left for the records: a mount starts all the same.
       bench.kill();
       const bytes = await bench.readAll(ino);
       for (let at = 0; at < written; at += piece) expect(bytes[at]).toBe(1 + ((at / piece) % 200));
