@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Stand } from '../../test/end-to-end/stand.ts';
 import { peakMemoryMib } from '../../test/end-to-end/tree-facts.ts';
+import { makeArchive, unpack } from './archive.ts';
 import { drain } from './control.ts';
 import { describeLoad, Figures, median, timed } from './figures.ts';
 import { openPeers } from './peers.ts';
@@ -24,30 +23,6 @@ const { values } = parseArgs({
 });
 const password = 'a long password';
 
-function sh(script: string, ...args: string[]): string {
-  const done = spawnSync('sh', ['-euc', script, 'sh', ...args], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  if (done.status !== 0) throw new Error(`${script}: ${done.stderr}`);
-  return done.stdout;
-}
-
-/** Archives the first files of at most 64 KiB; returns how many those are. */
-function makeArchive(path: string): number {
-  const roots = ['/usr/share/doc', '/usr/include', '/usr/share/man', '/usr/lib'].filter((root) => existsSync(root));
-  const found = sh('find "$@" -type f -size -64k', ...roots)
-    .split('\n')
-    .filter((line) => line !== '');
-  const files = found.slice(0, Number(values.files));
-  writeFileSync(`${path}.list`, files.join('\n'));
-  sh('tar -P -cf "$1" -T "$1.list"', path);
-  return files.length;
-}
-
-/** `tar` waits for nothing on the disk, and neither does anybody who unpacks. */
-function unpack(archive: string, directory: string): void {
-  mkdirSync(directory);
-  sh('tar -C "$2" --strip-components=1 -P -xf "$1" --transform="s,^/*,,"', archive, directory);
-}
-
 const figures = new Figures();
 const peaks: number[] = [];
 let files = 0;
@@ -57,7 +32,7 @@ async function run(): Promise<void> {
   const peers = openPeers(stand.directory);
   try {
     const archive = join(stand.directory, 'archive.tar');
-    files = makeArchive(archive);
+    files = makeArchive(archive, Number(values.files));
     await stand.addUser('ada', password);
     const a = await stand.device('ada', password, 'a');
     // The mount alone is profiled: the server runs already, and what follows is not Node.

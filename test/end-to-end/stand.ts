@@ -61,10 +61,10 @@ export class Stand {
     await holdfast(this.directory, ['user', 'add', name, ...this.storageArguments], `${password}\n`);
   }
 
-  /** A way to the server that can be cut; for the address it has now. */
-  async openLine(): Promise<TcpProxy> {
+  /** A way to the server that can be cut, each direction late by `delayMs`; for the address it has now. */
+  async openLine(delayMs = 0): Promise<TcpProxy> {
     const { hostname, port } = new URL(this.url);
-    const line = await TcpProxy.open(hostname, Number(port));
+    const line = await TcpProxy.open(hostname, Number(port), delayMs);
     this.#lines.push(line);
     return line;
   }

@@ -17,7 +17,10 @@ export class TcpProxy {
     this.#delayMs = delayMs;
   }
 
-  /** Forwards to `host:port`; each direction is late by `delayMs`, with pipelining kept. */
+  /**
+   * Forwards to `host:port`; each direction is late by `delayMs`, with pipelining kept and bandwidth unlimited. A new
+   * connection takes a round trip more, as the handshake of TCP would.
+   */
   static async open(host: string, port: number, delayMs = 0): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: true });
     const proxy = new TcpProxy(server, { host, port }, delayMs);
@@ -90,6 +93,7 @@ export class TcpProxy {
       return;
     }
     const far = connect(this.#target);
+    const openMs = performance.now() + 2 * this.#delayMs;
     near.on('data', (bytes) => {
       this.#forwardedBytes += bytes.length;
       if (this.#stall === undefined || this.#forwardedBytes < this.#stall.atBytes) return;
@@ -109,12 +113,25 @@ export class TcpProxy {
         to.destroy();
       });
       if (this.#delayMs === 0) from.pipe(to);
-      else this.#delay(from, to);
+      else this.#delay(from, to, openMs);
     }
   }
 
-  #delay(from: Socket, to: Socket): void {
-    from.on('data', (bytes) => setTimeout(() => to.writable && to.write(bytes), this.#delayMs));
-    from.on('end', () => setTimeout(() => to.end(), this.#delayMs));
+  #delay(from: Socket, to: Socket, openMs: number): void {
+    const due: { readonly atMs: number; readonly act: () => void }[] = [];
+    const actWhatIsDue = (): void => {
+      for (let next = due[0]; next !== undefined && next.atMs <= performance.now(); next = due[0]) {
+        due.shift();
+        next.act();
+      }
+      const [next] = due;
+      if (next !== undefined) setTimeout(actWhatIsDue, Math.ceil(next.atMs - performance.now()));
+    };
+    const later = (act: () => void): void => {
+      due.push({ atMs: Math.max(performance.now(), openMs) + this.#delayMs, act });
+      if (due.length === 1) actWhatIsDue();
+    };
+    from.on('data', (bytes) => later(() => to.writable && to.write(bytes)));
+    from.on('end', () => later(() => to.end()));
   }
 }
