@@ -22,7 +22,7 @@ export class Figures {
       const parts = [...subjects].map(([subject, seconds]) => {
         const taken = median(seconds);
         const ratio = subject === 'holdfast' ? '' : `, holdfast takes ${(own / taken).toFixed(2)}×`;
-        return `${subject} ${taken.toFixed(2)} s (${(amount / taken).toFixed(0)} ${unit}/s${ratio})`;
+        return `${subject} ${taken.toFixed(3)} s (${(amount / taken).toFixed(0)} ${unit}/s${ratio})`;
       });
       console.log(`${what}: ${parts.join('; ')}`);
     }
