@@ -168,8 +168,14 @@ export class DriveFilesystem implements FuseFilesystem {
     return this.#files.copyFileRange(context, from, to, length);
   }
 
-  lseek(_context: RequestContext, _ino: number, fh: number, offset: number, whence: 'data' | 'hole'): number {
-    return this.#files.lseek(fh, offset, whence);
+  lseek(
+    context: RequestContext,
+    _ino: number,
+    fh: number,
+    offset: number,
+    whence: 'data' | 'hole',
+  ): MaybePromise<number> {
+    return this.#files.lseek(context, fh, offset, whence);
   }
 
   readdir(_context: RequestContext, ino: number, _fh: number, offset: number, sink: DirectorySink): void {

@@ -1,4 +1,4 @@
-import { DriveError } from '../../protocol/errors.ts';
+import { DriveError, isDriveError } from '../../protocol/errors.ts';
 import { limits } from '../../protocol/limits.ts';
 import { conflictedCopyName } from '../../protocol/names.ts';
 import { bringLocalBytes, canShare, copyBytes } from '../content/content-copy.ts';
@@ -186,14 +186,7 @@ export class FileHandlers {
   /** A new file that gets all of a committed one shares its blocks: what is not local need not come for that. */
   async #share(context: RequestContext, source: ContentFile, node: Node, target: ContentFile): Promise<boolean> {
     if (!canShare(source, target)) return false;
-    if (source.map === undefined) {
-      const { tree } = this.#parts;
-      const isHead = tree.inode(source.ino)?.version === source.source.version;
-      const known = isHead ? tree.manifest(source.ino) : undefined;
-      if (known !== undefined) source.map = new ManifestMap(known);
-      // The first read of a version asks for its manifest.
-      else await this.#parts.hydrator.ensure(source, 0, 1, context.signal);
-    }
+    await this.#learnLayout(context, source);
     if (source.map === undefined || source.map.size !== source.size || !canShare(source, target)) return false;
     target.becomeCopyOf(source, source.map);
     this.#changed(node, target);
@@ -201,21 +194,30 @@ export class FileHandlers {
     return true;
   }
 
-  lseek(fh: number, offset: number, whence: 'data' | 'hole'): number {
+  lseek(context: RequestContext, fh: number, offset: number, whence: 'data' | 'hole'): MaybePromise<number> {
     const { content } = this.#file(fh);
-    if (offset >= content.size) throw new FuseError('ENXIO');
-    const data = content.dataRanges(offset)[0];
-    if (whence === 'data') {
-      if (data === undefined) throw new FuseError('ENXIO');
-      return data.start;
-    }
-    return data === undefined || data.start > offset ? offset : data.end;
+    if (content.isHydrated || content.map !== undefined) return seekIn(content, offset, whence);
+    return this.#learnLayout(context, content)
+      .catch((error: unknown) => {
+        // Without the server, what is not here counts as data.
+        if (!isDriveError(error, 'unavailable') && !isDriveError(error, 'timeout')) throw error;
+      })
+      .then(() => seekIn(content, offset, whence));
   }
 
-  /**
-   * Only kernels before 5.16 ask for it, and those with a writeback cache: every write was carried out before write(2)
-   * returned, so close(2) has no error to tell and need not wait. That the file is whole is learnt from `release`.
-   */
+  /** Makes known where the version that `content` is of has data; the server is asked if nobody here knows. */
+  async #learnLayout(context: RequestContext, content: ContentFile): Promise<void> {
+    if (content.map !== undefined) return;
+    const { tree, hydrator } = this.#parts;
+    const inode = tree.inode(content.ino);
+    const isHead = inode?.id === content.source.inode && inode.version === content.source.version;
+    const known = isHead ? tree.manifest(content.ino) : undefined;
+    const gap = content.missing(0, content.size)[0];
+    if (known !== undefined) content.map = new ManifestMap(known);
+    // The first read of a version asks for its manifest.
+    else if (gap !== undefined) await hydrator.ensure(content, gap.start, 1, context.signal);
+  }
+
   flush(fh: number): void {
     const open = this.#file(fh);
     if (!open.wasWritten) return;
@@ -339,4 +341,14 @@ export class FileHandlers {
     const mode = modeAfterChange(inode, inode.gid ?? owner.gid, context);
     if (mode !== inode.mode) tree.setAttributes(node.ino, { mode }, clock.nowNs());
   }
+}
+
+function seekIn(content: ContentFile, offset: number, whence: 'data' | 'hole'): number {
+  if (offset >= content.size) throw new FuseError('ENXIO');
+  const data = content.dataRanges(offset)[0];
+  if (whence === 'data') {
+    if (data === undefined) throw new FuseError('ENXIO');
+    return data.start;
+  }
+  return data === undefined || data.start > offset ? offset : data.end;
 }

@@ -188,6 +188,21 @@ assert os.pread(fd, 9, 0) == b'xxxxx'`);
     expect(complaint).toBe('');
   });
 
+  it('lseek(2), stat(2): know the holes of a file of which nothing is here', async () => {
+    const content = Buffer.concat([Buffer.alloc(128 * 1024, 'x'), Buffer.alloc(8 * 1024 * 1024), Buffer.from('end')]);
+    await drive.remoteContent('far and sparse', content);
+    const before = (await drive.counts()).hydratedBytes;
+    const complaint = run(`
+end = 128 * 1024 + 8 * 2**20
+assert os.stat('far and sparse').st_blocks * 512 < 256 * 1024, os.stat('far and sparse').st_blocks
+fd = os.open('far and sparse', os.O_RDONLY)
+assert os.lseek(fd, 0, os.SEEK_HOLE) == 128 * 1024
+assert os.lseek(fd, 128 * 1024, os.SEEK_DATA) == end
+assert os.lseek(fd, end, os.SEEK_HOLE) == end + 3`);
+    expect(complaint).toBe('');
+    expect((await drive.counts()).hydratedBytes).toBe(before);
+  });
+
   it('stat(2): st_blocks counts data, and no holes', () => {
     const complaint = run(`
 MIB = 2**20
