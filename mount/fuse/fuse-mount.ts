@@ -10,7 +10,7 @@ import type { Notifier } from './notify.ts';
 import { raiseReadAhead } from './read-ahead.ts';
 import type { ReadLoopTiming } from './read-loop.ts';
 import { FuseSession } from './session.ts';
-import { unmountPath } from './unmount.ts';
+import { unmountPath, writeBack } from './unmount.ts';
 
 export interface FuseMountOptions {
   /** An existing, empty directory. */
@@ -86,6 +86,7 @@ export async function mountFuse(filesystem: FuseFilesystem, options: FuseMountOp
 }
 
 async function unmountSession(mountpoint: string, session: FuseSession, graceMs: number): Promise<void> {
+  await writeBack(mountpoint);
   await unmountPath(mountpoint);
   const waiting = new AbortController();
   const grace = sleepFor(graceMs, undefined, { signal: waiting.signal }).then(

@@ -24,6 +24,7 @@ const nativeIoctlPointer = declare('int ioctl(int fd, unsigned long request, voi
 const nativeSocketpair = declare('int socketpair(int domain, int type, int protocol, void *fds)');
 const nativeRecvmsg = declare('int64_t recvmsg(int fd, void *message, int flags)');
 const nativeUmount2 = libc.func('int umount2(const char *target, int flags)');
+const nativeSyncfs = libc.func('int syncfs(int fd)');
 
 const orErrno = (result: number): number => (result >= 0 ? result : -koffi.errno());
 
@@ -65,6 +66,17 @@ export function unmountTarget(target: string, flags: number): Promise<number> {
   const call = nativeUmount2.async as AsyncNativeFunction;
   return new Promise((resolve, reject) => {
     call(target, flags, (error: unknown, result: number) => {
+      if (error instanceof Error) reject(error);
+      else resolve(orErrno(result));
+    });
+  });
+}
+
+/** syncfs(2), from the thread pool: what it writes back goes through the mount that this thread serves. */
+export function syncFilesystem(fd: number): Promise<number> {
+  const call = nativeSyncfs.async as AsyncNativeFunction;
+  return new Promise((resolve, reject) => {
+    call(fd, (error: unknown, result: number) => {
       if (error instanceof Error) reject(error);
       else resolve(orErrno(result));
     });

@@ -13,6 +13,7 @@ import { holdfast, program, runCommand, type CommandResult } from './process.ts'
 import { skipLoudly, whyNoMount, whyNoProgram } from './requirements.ts';
 import type { Device, Stand } from './stand.ts';
 
+const noPython = skipLoudly('a mapping at the end', whyNoProgram('python3', 'python3'));
 const noForeignMount = skipLoudly('a dead mount of something else', whyNoProgram('bindfs', 'bindfs'));
 
 async function mountedPaths(): Promise<string> {
@@ -88,10 +89,36 @@ describe.skipIf(skipLoudly('mounts and their places', whyNoMount()))('a mount in
     expect((await readFile(a.path('late'))).length).toBe(3000);
   }, 60_000);
 
+  test.skipIf(noPython)(
+    'ends with SIGTERM in use too: what is in a mapping of a file is not lost',
+    async () => {
+      const script = [
+        'import mmap, sys',
+        "file = open(sys.argv[1], 'r+b')",
+        'view = mmap.mmap(file.fileno(), 0)',
+        "view[:6] = b'mapped'",
+        "print('mapped', flush=True)",
+        'sys.stdin.read()',
+      ];
+      await writeFile(a.path('mapped'), 'before the change');
+      const user = spawn('python3', ['-c', script.join('\n'), a.path('mapped')], { stdio: ['pipe', 'pipe', 'ignore'] });
+      try {
+        await once(user.stdout, 'data');
+        await signal(await pidOf(a.mountpoint), 'SIGTERM');
+        expect(await mountedPaths()).not.toContain(a.mountpoint);
+      } finally {
+        user.kill('SIGKILL');
+      }
+      await holdfast(a.home, ['mount', a.mountpoint]);
+      expect(await readFile(a.path('mapped'), 'utf8')).toBe('mapped the change');
+    },
+    60_000,
+  );
+
   test('that cannot upload stays when it is to be unmounted, and says what is left and where it is safe', async () => {
     const refused = await run('unmount', '--timeout', '1');
     expect(refused.code).toBe(exitCodes.tryAgain);
-    const left = /\d changes? \(2\.9 KiB\) not uploaded yet: safe in (\S+), and uploaded by the next mount/;
+    const left = /\d changes? \(\d\.\d KiB\) not uploaded yet: safe in (\S+), and uploaded by the next mount/;
     expect(refused.stderr).toMatch(/still mounted: .*unmount --force/);
     const [, cache = ''] = left.exec(refused.stderr) ?? [];
     expect(await readdir(cache)).toContain('content');
