@@ -1,12 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-
-/** Runs a script of sh to its end, on this thread, and returns what it printed. */
-export function sh(script: string, ...args: string[]): string {
-  const done = spawnSync('sh', ['-euc', script, 'sh', ...args], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
-  if (done.status !== 0) throw new Error(`${script}: ${done.stderr}`);
-  return done.stdout;
-}
+import { sh } from './small-file-rows.ts';
 
 /** Archives the first files of at most 64 KiB of the system's documentation and headers; returns how many those are. */
 export function makeArchive(path: string, filesMax: number): number {

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runCommand } from '../../test/end-to-end/process.ts';
 import { Stand } from '../../test/end-to-end/stand.ts';
-import { makeArchive, sh, unpack, unpackScript } from './archive.ts';
+import { makeArchive, unpack, unpackScript } from './archive.ts';
 import { drain } from './control.ts';
 import { describeLoad, median, timed } from './figures.ts';
+import { processTimeMs } from './process-time.ts';
+import { sh } from './small-file-rows.ts';
 
 /**
  * What a round trip to the server costs: unpack an archive, clone a repository that lies beside it, `git status`, and
@@ -51,28 +53,41 @@ interface Sources {
   readonly repository: string;
 }
 
-/** What a user does, in `directory`; `settle` runs where a user would pause. */
-async function work(sources: Sources, directory: string, subject: string, settle: () => Promise<void>): Promise<void> {
+interface Subject {
+  readonly name: string;
+  readonly directory: string;
+  /** Of the mount; its processor time shows whether it does more, where the clock also shows what else the machine does. */
+  readonly pid?: number;
+  /** Runs where a user would pause. */
+  settle(): Promise<void>;
+}
+
+/** What a user does. */
+async function work(sources: Sources, subject: Subject): Promise<void> {
+  const { directory, name, pid } = subject;
   const [tree, clone] = [join(directory, 'tree'), join(directory, 'clone')];
-  const measure = async (what: string, script: string, ...args: string[]): Promise<void> =>
-    add(what, subject, await timed(() => run(script, ...args)));
+  const measure = async (what: string, script: string, ...args: string[]): Promise<void> => {
+    const before = pid === undefined ? 0 : processTimeMs(pid);
+    add(what, name, await timed(() => run(script, ...args)));
+    if (pid !== undefined) add(`(${what}: processor time of the mount)`, name, (processTimeMs(pid) - before) / 1000);
+  };
   await measure('untar', `mkdir "$2" && ${unpackScript}`, sources.archive, tree);
-  await settle();
+  await subject.settle();
   await measure('git clone', 'git clone -q --no-local "$1" "$2"', sources.repository, clone);
-  await settle();
+  await subject.settle();
   await measure('git status', 'git -C "$1" status --porcelain', clone);
   await measure('rm -rf', 'rm -rf "$1" "$2"', tree, clone);
-  await settle();
+  await subject.settle();
 }
 
 async function round(stand: Stand, sources: Sources, roundTripMs: number, index: number): Promise<void> {
-  const subject = `${roundTripMs} ms`;
+  const name = `${roundTripMs} ms`;
   const line = await stand.openLine(roundTripMs / 2);
   const device = await stand.device('ada', password, `${roundTripMs}-${index}`, line.url);
-  add('(mount)', subject, await timed(() => device.mount()));
-  await work(sources, device.mountpoint, subject, async () =>
-    add('(a drain)', subject, await timed(() => drain(device))),
-  );
+  add('(mount)', name, await timed(() => device.mount()));
+  const pid = device.process.child.pid ?? 0;
+  const settle = async (): Promise<void> => add('(a drain)', name, await timed(() => drain(device)));
+  await work(sources, { name, directory: device.mountpoint, pid, settle });
   await device.unmount();
 }
 
@@ -87,7 +102,7 @@ try {
   await stand.addUser('ada', password);
   for (let index = 0; index < Number(values.runs); index += 1) {
     for (const roundTripMs of roundTripsMs) await round(stand, { archive, repository }, roundTripMs, index);
-    await work({ archive, repository }, disk, 'disk', async () => undefined);
+    await work({ archive, repository }, { name: 'disk', directory: disk, settle: async () => undefined });
   }
   console.log(`${files} files, medians of ${values.runs} runs, ${describeLoad()}`);
   for (const [what, row] of seconds) {

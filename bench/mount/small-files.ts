@@ -1,12 +1,9 @@
-<<<<<<< Updated upstream
-=======
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
->>>>>>> Stashed changes
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Stand } from '../../test/end-to-end/stand.ts';
 import { peakMemoryMib } from '../../test/end-to-end/tree-facts.ts';
-import { makeArchive, unpack } from './archive.ts';
+import { makeArchive } from './archive.ts';
 import { drain } from './control.ts';
 import { describeLoad, Figures, median, timed } from './figures.ts';
 import { openPeers } from './peers.ts';
@@ -30,23 +27,6 @@ const { values } = parseArgs({
 });
 const password = 'a long password';
 
-<<<<<<< Updated upstream
-const figures = new Figures();
-const peaks: number[] = [];
-let files = 0;
-=======
-/** Archives the first files of at most 64 KiB; returns how many those are. */
-function makeArchive(path: string): number {
-  const roots = ['/usr/share/doc', '/usr/include', '/usr/share/man', '/usr/lib'].filter((root) => existsSync(root));
-  const found = sh('find "$@" -type f -size -64k', ...roots)
-    .split('\n')
-    .filter((line) => line !== '');
-  const files = found.slice(0, Number(values.files));
-  writeFileSync(`${path}.list`, files.join('\n'));
-  sh('tar -P -cf "$1" -T "$1.list"', path);
-  return files.length;
-}
-
 const figures = new Figures();
 const processorMs = new Map<string, number[]>();
 
@@ -69,18 +49,13 @@ async function runRows(subject: string, archive: string, directory: string, own?
     if (changes === true) figures.add(`drain after ${name}`, subject, await timed(() => own.drain()));
   }
 }
->>>>>>> Stashed changes
 
 async function main(): Promise<void> {
   const stand = await Stand.open();
   const peers = openPeers(stand.directory);
   try {
     const archive = join(stand.directory, 'archive.tar');
-<<<<<<< Updated upstream
-    files = makeArchive(archive, Number(values.files));
-=======
-    const files = makeArchive(archive);
->>>>>>> Stashed changes
+    const files = makeArchive(archive, Number(values.files));
     await stand.addUser('ada', password);
     const a = await stand.device('ada', password, 'a');
     // The mount alone is profiled: the server runs already, and what follows is not Node.
