@@ -195,11 +195,14 @@ export class ContentFiles implements DrainableContent, ContentFileHost, TrimmedF
         if (file.read(offset, target) === length) return target;
         throw new DriveError('conflict', `inode ${ino} was cut while it was read for upload`);
       },
-      copiedFrom: async () => {
-        const gap = isWhollyDirty ? file.missing(0, file.size)[0] : undefined;
+      copiedFrom: async (isBaseKnown) => {
+        const missing = isWhollyDirty || !isBaseKnown ? file.missing(0, file.size) : [];
+        const [gap] = missing;
         if (gap === undefined) return undefined;
         if (file.map === undefined) await hydrate(file, gap.start, 1);
-        return file.map && { base: file.map.manifest, dirtyRanges };
+        // Of its own base only what is not here is taken on trust.
+        const local = isWhollyDirty ? dirtyRanges : new RangeSet(file.size > 0 ? [0, file.size] : []).without(missing);
+        return file.map && { base: file.map.manifest, dirtyRanges: local };
       },
       close: async () => {
         if (!isOpen) return;

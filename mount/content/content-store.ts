@@ -18,12 +18,12 @@ export interface DrainSource {
   /** The content file, for a worker to read what is local directly; `null` if it has no file (a test double). */
   readonly path: string | null;
   /**
-   * Of content that was copied from another inode's version and is not all here: that version, in place of this inode's base, and
-   * what differs from it. So what both share need not be fetched to be cut again.
+   * Of content that is not all here, and was copied from another inode's version or has a base that the tree does not know: the
+   * version that it was made on top of, and what may differ from it. So what both share need not be fetched to be cut again.
    */
-  readonly copiedFrom?: () => Promise<
-    { readonly base: Manifest; readonly dirtyRanges: readonly ByteRange[] } | undefined
-  >;
+  readonly copiedFrom?: (
+    isBaseKnown: boolean,
+  ) => Promise<{ readonly base: Manifest; readonly dirtyRanges: readonly ByteRange[] } | undefined>;
   /** Whether `[offset, offset + length)` is in the file at `path` at this moment. */
   isLocal(offset: number, length: number): boolean;
   /** Reads exactly `length` bytes at `offset` (hydrating what is missing). */

@@ -100,6 +100,13 @@ export class RangeSet {
     return out;
   }
 
+  /** The ranges of the set less `others`. */
+  without(others: readonly ByteRange[]): ByteRange[] {
+    const rest = this.clone();
+    for (const { start, end } of others) rest.remove(start, end);
+    return rest.ranges();
+  }
+
   ranges(): ByteRange[] {
     const out: ByteRange[] = [];
     for (let i = 0; i < this.#bounds.length; i += 2) out.push({ start: this.#at(i), end: this.#at(i + 1) });

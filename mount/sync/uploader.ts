@@ -64,7 +64,7 @@ export class Uploader {
 
   async #cut(dirty: DirtyContent, source: DrainSource): Promise<CutFile | undefined> {
     try {
-      const copied = await source.copiedFrom?.();
+      const copied = await source.copiedFrom?.(dirty.base !== undefined);
       const manifest = await (copied === undefined
         ? this.#options.pipeline.cut(source, dirty.base)
         : this.#options.pipeline.cut({ ...source, dirtyRanges: copied.dirtyRanges }, copied.base));
