@@ -1,4 +1,4 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { DriveError } from '../../protocol/errors.ts';
@@ -57,7 +57,8 @@ async function isStale(path: string): Promise<boolean> {
     throw new DriveError('timeout', `what is mounted at ${path} does not answer; unmount it (umount -l ${path})`);
   });
   try {
-    await Promise.race([stat(path), timeout]);
+    // The kernel answers stat from attributes it knows, for a dead mount too; statfs it always asks for.
+    await Promise.race([statfs(path), timeout]);
     return false;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;

@@ -9,7 +9,7 @@ import { Stand, type Device } from './stand.ts';
 import type { TcpProxy } from '../faults/tcp-proxy.ts';
 import { password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
-import { holdfast, runCommand } from './process.ts';
+
 import { skipLoudly, whyNoMount } from './requirements.ts';
 
 const mib = 1024 * 1024;
@@ -67,7 +67,6 @@ describe.skipIf(skipLoudly('a full disk', whyNoMount(), notRoot))('when the loca
     expect(written.size).toBeGreaterThan(30);
     await expectIntact(written);
     await a.kill();
-    await runCommand('umount', ['-l', a.mountpoint]);
     await a.mount('--cache', disk, '--io-timeout', '2');
     await expectIntact(written);
     line.heal();
