@@ -9,7 +9,7 @@ import { Stand, type Device } from './stand.ts';
 import type { TcpProxy } from '../faults/tcp-proxy.ts';
 import { password } from './adas-stand.ts';
 import { davGet } from './dav-fetch.ts';
-
+import { holdfast } from './process.ts';
 import { skipLoudly, whyNoMount } from './requirements.ts';
 
 const mib = 1024 * 1024;
