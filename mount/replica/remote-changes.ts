@@ -38,6 +38,7 @@ export class RemoteChanges {
       this.#leaveAll(row.ino);
       this.#breakCycle(place.parent, row.ino);
     }
+    if (row !== undefined) this.#takeHead(row);
     this.#state.setVisible(place, ino);
     this.#stale.entry(place);
     if (ino !== null) this.#stale.attributes(ino);
@@ -213,15 +214,24 @@ export class RemoteChanges {
     }
   }
 
+  /** A file comes back whose dirty content was dropped when it lost its last name. */
+  #takeHead(row: InodeRow): InodeRow {
+    if (row.kind !== 'file' || row.contentDirty || this.#state.remoteHeads.get(row.ino) === undefined) return row;
+    this.#state.revertContent(row);
+    this.#stale.content(row.ino);
+    return this.#state.row(row.ino) ?? row;
+  }
+
   #content(row: InodeRow, state: InodeState, manifest: Manifest | null): void {
     if (row.contentDirty) {
       this.#state.remoteHeads.set(row.ino, { version: state.version, size: state.size, manifest });
       return;
     }
-    if (row.version !== state.version || row.size !== state.size) {
+    const { version, size } = this.#takeHead(row);
+    if (version !== state.version || size !== state.size) {
       this.#state.inodes.setClean(row, state.size, state.version);
       this.#stale.content(row.ino);
     }
-    if (row.version !== state.version || manifest !== null) this.#state.manifests.set(row, state.version, manifest);
+    if (version !== state.version || manifest !== null) this.#state.manifests.set(row, state.version, manifest);
   }
 }

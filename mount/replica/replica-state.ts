@@ -114,7 +114,13 @@ export class ReplicaState {
    */
   dropContent(row: InodeRow): void {
     if (!row.contentDirty) return;
-    this.revertContent(row);
+    this.inodes.revertContent(row);
+    this.dirty.contentClean(row.ino);
+    // Should the file come back, its content file may still have what was dirty: it is told then, with what is the server's.
+    const base = this.inodes.get(row.ino);
+    if (base !== undefined && this.remoteHeads.get(row.ino) === undefined) {
+      this.remoteHeads.set(row.ino, { version: base.version, size: base.size, manifest: null });
+    }
     // The times of the change stay; should the file come back, they are sent.
     this.dirty.addAttributes(row.ino, attributeBits.mtimeNs | attributeBits.ctimeNs);
   }

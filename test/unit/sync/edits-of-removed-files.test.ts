@@ -89,23 +89,27 @@ async function expectSame(): Promise<string[]> {
   return truth;
 }
 
-test('a file that comes back after its edit was removed here has the newest content of the server', async () => {
-  write(ada, 'plan', 'one ');
-  await exchangeAll();
-  write(ben, 'plan', 'of ben', false); // still open: not uploaded yet
-  write(ada, 'plan', 'two ');
-  await time.run(ada.engine.drain(60_000));
-  ben.engine.pullDue();
-  await time.run(time.sleep(200));
-  ben.connect(false);
-  rename(ada, 'plan', 'plans', 'replace');
-  await time.run(ada.engine.drain(60_000));
-  const { ino } = ben.replica.unlink(rootIno, 'plan', time.nowNs());
-  ben.content.forget(ino);
-  await exchangeAll();
-  const truth = await expectSame();
-  expect(truth.filter((line) => line.startsWith('/plan'))).toEqual([expect.stringMatching(/^\/plans .*one two $/)]);
-});
+const lives = ['is gone', 'is there still'];
+test.each(lives)(
+  'a file whose edit was removed here comes back as the server has it, if its content file %s',
+  async (life) => {
+    write(ada, 'plan', 'one ');
+    await exchangeAll();
+    write(ben, 'plan', 'of ben', false); // still open: not uploaded yet
+    write(ada, 'plan', 'two ');
+    await time.run(ada.engine.drain(60_000));
+    ben.engine.pullDue();
+    await time.run(time.sleep(200));
+    ben.connect(false);
+    rename(ada, 'plan', 'plans', 'replace');
+    await time.run(ada.engine.drain(60_000));
+    const { ino } = ben.replica.unlink(rootIno, 'plan', time.nowNs());
+    if (life === 'is gone') ben.content.forget(ino);
+    await exchangeAll();
+    const truth = await expectSame();
+    expect(truth.filter((line) => line.startsWith('/plan'))).toEqual([expect.stringMatching(/^\/plans .*one two $/)]);
+  },
+);
 
 test('an edit of a file that was moved here and replaced there at the same time is kept', async () => {
   write(ada, 'minutes', 'agenda ');
