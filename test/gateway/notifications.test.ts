@@ -118,7 +118,9 @@ describe('notifications', () => {
   test('end for a token that was revoked', async () => {
     const { heard } = await listen(ada);
     await server.metadata.accounts.revoke(ada.caller, ada.device);
-    await eventually(() => expect(heard.states).toEqual([true, false]));
+    // It tries again and again, and is told of each time in vain.
+    await eventually(() => expect(heard.states.length).toBeGreaterThan(2));
+    expect(heard.states.lastIndexOf(true)).toBe(0);
   });
 
   function open(path: string, token: string): WebSocket {
